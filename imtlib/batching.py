@@ -1,0 +1,147 @@
+"""From ragged histories to the padded integer arrays that Keras takes, and back to nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imtlib.encoding import GAP_BUCKETS
+from imtlib.log import BehaviourLog, Histories, IntArray
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def gap_bucket(seconds: NDArray[np.int64]) -> IntArray:
+    """Bucket of a time gap: 0 for none, else one more than the whole part of its base-2 logarithm.
+
+    Args:
+        seconds: gaps, int64, any shape; a negative gap counts as none.
+
+    Returns:
+        int32 of the same shape, from 0 to 31: 0 s → 0, 1 s → 1, 2–3 s → 2, a day → 17.
+    """
+    bucket = np.ceil(np.log2(np.maximum(seconds, 0) + 1.0))
+    return np.minimum(bucket, GAP_BUCKETS - 1).astype(np.int32)
+
+
+def inputs(histories: Histories, max_length: int) -> Arrays:
+    """Pad histories on the right, each cut to its last `max_length` events.
+
+    Args:
+        histories: n histories.
+        max_length: events kept; older ones are left out.
+
+    Returns:
+        `item`, `scenario`, `behaviour`, `gap` (`gap_bucket` of the time since the event before; 0 at the
+        first that is kept): int32 `(n, T)`, T the longest kept history and at least 1; `length`: int32 `(n,)`;
+        `request_scenario`, `request_gap`: int32 `(n, T + 1)`, at position t the scenario of the event
+        that follows and the time until it, at position `length` those of the request; `profile`:
+        float32 `(n, P)`.
+    """
+    whole = np.diff(histories.starts)
+    length = np.minimum(whole, max_length).astype(np.int32)
+    width = max(int(length.max(initial=0)), 1)
+    column = np.arange(width)
+    real = column < length[:, None]
+    event = np.where(real, (histories.starts[1:] - length)[:, None] + column, 0)
+
+    def pad(values: NDArray[Any]) -> IntArray:
+        if len(values) == 0:
+            return np.zeros(real.shape, np.int32)
+        return np.where(real, values[event], 0).astype(np.int32)
+
+    scenario, gap = pad(histories.scenario), pad(gap_bucket(np.diff(histories.time, prepend=0)))
+    gap[:, 0] = 0
+    last = np.where(whole > 0, histories.starts[1:] - 1, 0)
+    since = histories.request_time - histories.time[last] if len(histories.time) else np.zeros_like(whole)
+    rows = np.arange(len(length))
+
+    def ahead(values: IntArray, at_request: IntArray) -> IntArray:
+        shifted = np.concatenate([values, np.zeros((len(length), 1), np.int32)], axis=1)
+        shifted[rows, length] = at_request
+        return shifted
+
+    return {
+        "item": pad(histories.item),
+        "scenario": scenario,
+        "behaviour": pad(histories.behaviour),
+        "gap": gap,
+        "length": length,
+        "request_scenario": ahead(scenario, histories.request_scenario),
+        "request_gap": ahead(gap, np.where(whole > 0, gap_bucket(since), 0)),
+        "profile": histories.profile,
+    }
+
+
+def by_length(histories: Histories, batch: int) -> Iterator[IntArray]:
+    """Rows in batches of like length, so that little is padding.
+
+    Yields:
+        int row numbers, at most `batch` a time; each row once.
+    """
+    order = np.argsort(np.diff(histories.starts), kind="stable")
+    for start in range(0, len(order), batch):
+        yield order[start : start + batch].astype(np.int32)
+
+
+class TrainingBatches:
+    """Batches of one epoch: of each user one window of at most `max_length` events, at a random place.
+
+    Users of like length share a batch. Windows and order depend on the seed and the epoch alone.
+
+    Args:
+        log: the training part.
+        batch: users a batch.
+        max_length: events whose prediction is learnt, a user and epoch.
+        seed: of the windows and the order.
+    """
+
+    def __init__(self, log: BehaviourLog, batch: int, max_length: int, seed: int) -> None:
+        self.log, self.batch, self.max_length, self.seed = log, batch, max_length, seed
+        self.epoch = 0
+        self._active = np.flatnonzero(np.diff(log.starts) > 0)
+
+    def __len__(self) -> int:
+        return -(-len(self._active) // self.batch)
+
+    def __iter__(self) -> Iterator[tuple[Arrays, IntArray]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        users = rng.permutation(self._active)
+        size = np.minimum(np.diff(self.log.starts)[users], self.max_length)
+        by_size = users[np.argsort(size, kind="stable")]
+        offset = (rng.random(len(self.log.users)) * 2**62).astype(np.int64)
+        for group in rng.permutation(len(self)):
+            chosen = np.sort(by_size[group * self.batch : (group + 1) * self.batch])
+            yield self._batch(chosen, offset[chosen])
+
+    def _batch(self, users: NDArray[np.int64], offset: NDArray[np.int64]) -> tuple[Arrays, IntArray]:
+        log = self.log
+        whole = np.diff(log.starts)[users]
+        size = np.minimum(whole, self.max_length)
+        skipped = offset % (whole - size + 1)
+        # All but the last event of the window is history; the last is only a target.
+        starts = np.concatenate([[0], np.cumsum(size - 1)]).astype(np.int64)
+        first = log.starts[users] + skipped
+        event = np.repeat(first - starts[:-1], size - 1) + np.arange(starts[-1])
+        final = first + size - 1
+        window = Histories(
+            log.catalogue,
+            starts,
+            log.item[event],
+            log.scenario[event],
+            log.behaviour[event],
+            log.time[event],
+            log.scenario[final],
+            log.time[final],
+            log.profile_vectors(users),
+        )
+        arrays = inputs(window, self.max_length)
+        position = np.arange(arrays["item"].shape[1] + 1)
+        after = np.minimum(first[:, None] + position, final[:, None])
+        target = np.where(position < size[:, None], log.item[after], -1).astype(np.int32)
+        # A window that begins within a history does not begin at START: its first event teaches nothing.
+        target[skipped > 0, 0] = -1
+        return arrays, target

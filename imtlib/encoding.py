@@ -1,0 +1,175 @@
+"""Step 1, encoding (用户行为序列编码): from events to hidden states.
+
+$$e_t = E_{\\text{item}}[i_t] + E_{\\text{scenario}}[s_t] + E_{\\text{behaviour}}[b_t] + E_{\\text{gap}}[g_t],
+\\qquad h_0 = \\tanh(U \\cdot \\text{profile}), \\qquad h_t = \\mathrm{RNN}(e_1, \\dots, e_t).$$
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+"""A tensor of the Keras backend."""
+
+GAP_BUCKETS = 32
+"""Time gaps are counted in powers of two of a second; the last bucket begins at 68 years."""
+
+CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class EventEmbedding(keras.layers.Layer):
+    """One vector an event: the sum of what happened, where, how, and how long after the event before.
+
+    Args:
+        items, scenarios, behaviours: how many there are of each.
+        units: width d.
+    """
+
+    def __init__(self, items: int, scenarios: int, behaviours: int, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {"items": items, "scenarios": scenarios, "behaviours": behaviours, "units": units}
+
+        def table(size: int, name: str) -> keras.layers.Embedding:
+            # A row of length about one, whatever the width, so that no part of the sum drowns another.
+            scale = keras.initializers.RandomNormal(stddev=units**-0.5)
+            return keras.layers.Embedding(size, units, embeddings_initializer=scale, name=name)
+
+        self.item = table(items, "item")
+        self.scenario = table(scenarios, "scenario")
+        self.behaviour = table(behaviours, "behaviour")
+        self.gap = table(GAP_BUCKETS, "gap")
+
+    def call(self, item: Tensor, scenario: Tensor, behaviour: Tensor, gap: Tensor) -> Tensor:
+        """Embed events.
+
+        Args:
+            item, scenario, behaviour, gap: codes, int `(B, T)`; for the gap see `gap_bucket`.
+
+        Returns:
+            $e_t$, float `(B, T, d)`.
+        """
+        return self.item(item) + self.scenario(scenario) + self.behaviour(behaviour) + self.gap(gap)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), **self.sizes}
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class RecurrentBlock(keras.layers.Layer):
+    """A recurrent layer and a feed-forward layer, each added to its input and normalised.
+
+    $$x' = \\mathrm{LN}(x + \\mathrm{RNN}(x)), \\qquad \\text{output} = \\mathrm{LN}(x' + W_2\\,\\mathrm{gelu}(W_1 x')).$$
+
+    Args:
+        units: width d; the feed-forward layer is four times as wide.
+        cell: `"gru"` (Cho et al., 2014) or `"lstm"` (Hochreiter & Schmidhuber, 1997).
+        dropout: share of each addition that is dropped while training.
+    """
+
+    def __init__(self, units: int, cell: str = "gru", dropout: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if cell not in CELLS:
+            raise ValueError(f"unknown cell {cell!r}: choose one of {sorted(CELLS)}")
+        self.units, self.cell, self.rate = units, cell, dropout
+        self.rnn = CELLS[cell](units, return_sequences=True)
+        self.widen = keras.layers.Dense(4 * units, activation="gelu")
+        self.narrow = keras.layers.Dense(units)
+        self.norm_rnn = keras.layers.LayerNormalization()
+        self.norm_dense = keras.layers.LayerNormalization()
+        self.drop_rnn = keras.layers.Dropout(dropout)
+        self.drop_dense = keras.layers.Dropout(dropout)
+
+    def start(self, h0: Tensor) -> list[Tensor]:
+        """The recurrent state before the first event: h0, and for an LSTM an empty memory; each `(B, d)`."""
+        return [h0] if self.cell == "gru" else [h0, ops.zeros_like(h0)]
+
+    def call(self, x: Tensor, h0: Tensor, training: bool | None = None) -> Tensor:
+        """Run over a whole sequence: `x` `(B, T, d)` and the first state `h0` `(B, d)` give `(B, T, d)`."""
+        rnn = self.rnn(x, initial_state=self.start(h0), training=training)
+        return self._finish(x, rnn, training)
+
+    def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Run over one event: `x` `(B, d)` and the state give the output `(B, d)` and the next state."""
+        rnn, state = self.rnn.cell(x, state)
+        return self._finish(x, rnn, training=False), list(state)
+
+    def _finish(self, x: Tensor, rnn: Tensor, training: bool | None) -> Tensor:
+        x = self.norm_rnn(x + self.drop_rnn(rnn, training=training))
+        return self.norm_dense(x + self.drop_dense(self.narrow(self.widen(x)), training=training))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "units": self.units, "cell": self.cell, "dropout": self.rate}
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class Encoder(keras.layers.Layer):
+    """Hidden states of a user's events, oldest first, one before the first event and one after each.
+
+    Args:
+        units: width d.
+        layers: how many recurrent blocks stand on one another.
+        cell: `"gru"` or `"lstm"`.
+        dropout: share dropped while training.
+    """
+
+    def __init__(
+        self, units: int, layers: int = 1, cell: str = "gru", dropout: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {"units": units, "layers": layers, "cell": cell, "dropout": dropout}
+        self.norm = keras.layers.LayerNormalization()
+        self.drop = keras.layers.Dropout(dropout)
+        self.blocks = [RecurrentBlock(units, cell, dropout) for _ in range(layers)]
+
+    def build(self, events_shape: tuple[int, ...], profile_shape: tuple[int, ...]) -> None:
+        """Make U, if there is a profile; the other layers build themselves."""
+        self.has_profile = profile_shape[-1] > 0
+        if self.has_profile:
+            self.from_profile = keras.layers.Dense(self.sizes["units"], activation="tanh", use_bias=False)
+            self.from_profile.build(profile_shape)
+
+    def first(self, profile: Tensor) -> Tensor:
+        """$h_0 = \\tanh(U \\cdot \\text{profile})$: float `(B, P)` gives `(B, d)`; zero where nothing is known."""
+        if not self.has_profile:
+            return ops.zeros((ops.shape(profile)[0], self.sizes["units"]))
+        return self.from_profile(profile)
+
+    def call(self, events: Tensor, profile: Tensor, training: bool | None = None) -> Tensor:
+        """Encode whole sequences.
+
+        Args:
+            events: embedded events $e_t$, float `(B, T, d)`, padded on the right.
+            profile: one-hot of the given features, float `(B, P)`; P may be 0.
+
+        Returns:
+            $h_0, h_1, \\dots, h_T$, float `(B, T + 1, d)`. $h_t$ depends on the events up to t alone,
+            so padding on the right changes no state before it.
+        """
+        h0 = self.first(profile)
+        x = self.drop(self.norm(events), training=training)
+        for block in self.blocks:
+            x = block(x, h0, training=training)
+        return ops.concatenate([h0[:, None], x], axis=1)
+
+    def start(self, profile: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
+        """Before the first event: $h_0$ `(B, d)` and the state of every block."""
+        h0 = self.first(profile)
+        return h0, [block.start(h0) for block in self.blocks]
+
+    def step(self, event: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[list[Tensor]]]:
+        """One event further: $e_t$ `(B, d)` and the blocks' states give $h_t$ `(B, d)` and the next states."""
+        x, after = self.norm(event), []
+        for block, state in zip(self.blocks, states, strict=True):
+            x, state = block.step(x, state)
+            after.append(state)
+        return x, after
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), **self.sizes}

@@ -1,0 +1,433 @@
+"""The five steps composed: encoding, attention, prediction, transition, recommendation."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from imtlib.attention import ATTENTIONS, ConstantQueryAttention, Parts
+from imtlib.batching import by_length, gap_bucket, inputs
+from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
+from imtlib.errors import ModelFileError
+from imtlib.log import OTHER, BehaviourLog, Catalogue, Histories
+from imtlib.prediction import InterestPoints, ItemQuery, coming_interests, item_logits
+from imtlib.recommendation import items_through_interests, target_through_interests
+from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
+
+Float32 = NDArray[np.float32]
+
+
+def pack_catalogue(catalogue: Catalogue) -> dict[str, Any]:
+    """A catalogue as plain lists and text, for a model's configuration."""
+    return {
+        "items": list(catalogue.items),
+        "scenarios": list(catalogue.scenarios),
+        "behaviours": list(catalogue.behaviours),
+        "interests": list(catalogue.interests),
+        "item_interests": [np.flatnonzero(row).tolist() for row in catalogue.item_interests],
+        "user_features": {name: list(values) for name, values in catalogue.user_features.items()},
+    }
+
+
+def unpack_catalogue(packed: Mapping[str, Any]) -> Catalogue:
+    """The catalogue that `pack_catalogue` packed."""
+    item_interests = np.zeros((len(packed["items"]), len(packed["interests"])), bool)
+    for row, held in zip(item_interests, packed["item_interests"], strict=True):
+        row[held] = True
+    return Catalogue(
+        tuple(packed["items"]),
+        tuple(packed["scenarios"]),
+        tuple(packed["behaviours"]),
+        tuple(packed["interests"]),
+        item_interests,
+        {name: tuple(values) for name, values in packed["user_features"].items()},
+    )
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class InterestMigrationModel(keras.Model):
+    """The attention-based multi-scenario interest migration model (基于注意力机制的多场景兴趣迁移模型).
+
+    Args:
+        catalogue: the names it speaks of; or the same as plain lists, as a saved model holds them.
+        units: width d of embeddings, states and contexts.
+        layers: recurrent blocks of the encoder.
+        heads: of the attention; must divide `units`.
+        cell: `"gru"` or `"lstm"`.
+        attention: `"constant"`, `"state"` or `"self"`: see `imtlib.attention`.
+        rank: of the part of the transition matrix that depends on the context.
+        dropout: share dropped while training.
+        window: m, how many coming events the interest points are about.
+        max_length: how many of a history's last events are read.
+        use_profile: whether the user's given features make the first state.
+        use_request_time: whether the time since the last event, known when a request is made, is an input.
+        through_interests: items by way of interests; `False` is the direct softmax over items that it is
+            measured against.
+
+    Raises:
+        ValueError: `heads` does not divide `units`, or a name is not one of the choices.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue | Mapping[str, Any],
+        units: int = 64,
+        layers: int = 1,
+        heads: int = 4,
+        cell: str = "gru",
+        attention: str = "constant",
+        rank: int = 8,
+        dropout: float = 0.2,
+        window: int = 5,
+        max_length: int = 200,
+        use_profile: bool = False,
+        use_request_time: bool = False,
+        through_interests: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.catalogue = catalogue if isinstance(catalogue, Catalogue) else unpack_catalogue(catalogue)
+        if attention not in ATTENTIONS:
+            raise ValueError(f"unknown attention {attention!r}: choose one of {sorted(ATTENTIONS)}")
+        self.settings = {
+            "units": units,
+            "layers": layers,
+            "heads": heads,
+            "cell": cell,
+            "attention": attention,
+            "rank": rank,
+            "dropout": dropout,
+            "window": window,
+            "max_length": max_length,
+            "use_profile": use_profile,
+            "use_request_time": use_request_time,
+            "through_interests": through_interests,
+        }
+        self.window, self.max_length = window, max_length
+        names = self.catalogue
+        items, interests = names.item_interests.shape
+        self.embedding = EventEmbedding(items, len(names.scenarios), len(names.behaviours), units)
+        self.encoder = Encoder(units, layers, cell, dropout)
+        self.attention = ATTENTIONS[attention](units, heads)
+        self.interest_points = InterestPoints(interests)
+        self.item_query = ItemQuery(units, dropout)
+        self.current_interest = CurrentInterest(interests)
+        self.migration_matrix = MigrationMatrix(interests, len(names.scenarios), rank)
+        self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
+        self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
+        self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
+        self._possible = ops.convert_to_tensor(_known_interests(names))
+        self._ends_graph = tf.function(self._ends, reduce_retracing=True)
+        self(inputs(no_history(names), max_length))
+
+    @classmethod
+    def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:
+        """A model for the items, scenarios and interests of a log; `settings` as the constructor has them."""
+        return cls(log.catalogue, **settings)
+
+    def build(self, *_: Any) -> None:
+        """Make the weights that are no layer's own; the layers make theirs in the constructor's first call."""
+        self.request_gap.build(None)
+
+    def call(self, batch: dict[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
+        """Run the five steps at every position.
+
+        Args:
+            batch: as `imtlib.batching.inputs` makes it.
+
+        Returns:
+            At positions 0 (before any event) to T: `state` and `context` `(B, T + 1, d)`,
+            `interest_logits` `(B, T + 1, K)`, `belief` `(B, T + 1, K + 1)`, `matrix`
+            `(B, T + 1, K + 1, K)`, `next_interest` `(B, T + 1, K)` and `query` `(B, T + 1, d)`.
+            Positions beyond a row's length hold nothing of meaning.
+        """
+        state, context = self._encode(batch, training)
+        return self._heads(
+            state, context, batch["item"], batch["request_scenario"], batch["request_gap"], training
+        )
+
+    def _encode(self, batch: dict[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
+        item = batch["item"]
+        events = self.embedding(item, batch["scenario"], batch["behaviour"], batch["gap"])
+        state = self.encoder(events, self._profile(batch["profile"]), training=training)
+        real = ops.arange(ops.shape(item)[1])[None] < batch["length"][:, None]
+        return state, self.attention(state, real)
+
+    def _profile(self, profile: Tensor) -> Tensor:
+        return profile if self.settings["use_profile"] else profile[:, :0]
+
+    def _heads(
+        self,
+        state: Tensor,
+        context: Tensor,
+        item: Tensor,
+        request_scenario: Tensor,
+        request_gap: Tensor,
+        training: bool | None = None,
+    ) -> dict[str, Tensor]:
+        if self.settings["use_request_time"]:
+            state = state + self.request_gap(request_gap)
+        interest_logits = self.interest_points(context, state)
+        held = ops.take(self._possible, item, axis=0)
+        belief = self.current_interest(state, held, ops.sigmoid(interest_logits))
+        matrix = self.migration_matrix(context, request_scenario)
+        return {
+            "state": state,
+            "context": context,
+            "interest_logits": interest_logits,
+            "belief": belief,
+            "matrix": matrix,
+            "next_interest": mix_rows(belief, matrix),
+            "query": self.item_query(context, state, training=training),
+        }
+
+    def log_p(self, query: Tensor, next_interest: Tensor) -> Tensor:
+        """log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""
+        logits = item_logits(query, self.embedding.item.embeddings, self.item_bias)
+        if self.settings["through_interests"]:
+            return items_through_interests(logits, next_interest, self._item_interests)
+        return ops.log_softmax(logits, axis=-1)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The joint loss: mean −log p of the next item, plus mean cross-entropy of the coming interests.
+
+        Args:
+            x: the batch, unused.
+            y: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
+            y_pred: what `call` returned.
+            sample_weight, training: unused.
+
+        Returns:
+            A scalar, in nats. Only real positions are scored.
+        """
+        coming, real = coming_interests(y, self._item_interests, self.window)
+        place = ops.nonzero(ops.reshape(real, (-1,)))[0]
+
+        def at_real(values: Tensor) -> Tensor:
+            return ops.take(ops.reshape(values, (-1, values.shape[-1])), place, axis=0)
+
+        target = ops.take(ops.reshape(y, (-1,)), place, axis=0)
+        query, interest = at_real(y_pred["query"]), at_real(y_pred["next_interest"])
+        logits = item_logits(query, self.embedding.item.embeddings, self.item_bias)
+        if self.settings["through_interests"]:
+            log_p = target_through_interests(logits, interest, self._item_interests, target)
+        else:
+            log_p = -keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
+        ahead = keras.losses.binary_crossentropy(
+            at_real(coming), at_real(y_pred["interest_logits"]), from_logits=True
+        )
+        return ops.mean(ahead) - ops.mean(log_p)
+
+    def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What `call` returns, at each row's last position alone, every part `(B, …)`; and `log_p` `(B, N)`."""
+        state, context = self._encode(batch)
+        length = batch["length"]
+        # The belief at an item of unknown interest looks one position back: two positions are enough.
+        pair = ops.stack([ops.maximum(length - 1, 0), length], axis=1)
+        two = self._heads(
+            _at(state, pair),
+            _at(context, pair),
+            _at(batch["item"], pair[:, :1]),
+            _at(batch["request_scenario"], pair),
+            _at(batch["request_gap"], pair),
+        )
+        return self._last_of(two, length)
+
+    def _last_of(self, two: dict[str, Tensor], length: Tensor) -> dict[str, Tensor]:
+        last = ops.cast(length > 0, "int32")[:, None]
+        ends = {name: _at(values, last)[:, 0] for name, values in two.items()}
+        return {**ends, "log_p": self.log_p(ends["query"], ends["next_interest"])}
+
+    def outputs(self, histories: Histories, names: tuple[str, ...], batch: int = 256) -> dict[str, Float32]:
+        """Chosen outputs of the five steps at each history's end.
+
+        Args:
+            histories: n histories, of a catalogue equal to the model's.
+            names: of `call`'s outputs, and `"log_p"`.
+            batch: histories worked on at a time.
+
+        Returns:
+            float32 arrays `(n, …)`, by name.
+
+        Raises:
+            ModelFileError: the histories' catalogue is not the model's.
+        """
+        if histories.catalogue.fingerprint != self.catalogue.fingerprint:
+            raise ModelFileError(
+                "the histories' catalogue is not the model's: their names or interests differ. Make the "
+                "model with for_log() of this log, or bring the log to the model's catalogue."
+            )
+        parts: dict[str, list[Float32]] = {name: [] for name in names}
+        rows = list(by_length(histories, batch))
+        for chosen in rows:
+            ends = self._ends_graph(inputs(histories.select(chosen), self.max_length))
+            for name in names:
+                parts[name].append(np.asarray(ends[name], np.float32))
+        back = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, np.int64)
+        return {name: np.concatenate(values)[back] for name, values in parts.items()}
+
+    def score(self, histories: Histories) -> Float32:
+        """log p of the next item: float32 `(n, N)`, each row over the whole catalogue, in its order."""
+        return self.outputs(histories, ("log_p",))["log_p"]
+
+    def start(self, profile: Float32 | None = None) -> State:
+        """Before the first event. `profile` is the one-hot of the given features, `(P,)`; none is unknown."""
+        width = sum(len(values) for values in self.catalogue.user_features.values())
+        known = np.zeros((1, width), np.float32) if profile is None else np.asarray(profile)[None]
+        state, blocks = self.encoder.start(self._profile(ops.convert_to_tensor(known, "float32")))
+        nothing = ops.zeros_like(state)
+        sums = self._summing().start(state)
+        return State((state, state), (nothing, nothing), blocks, sums, 0, 0, 0, 0, 0)
+
+    def step(self, state: State, event: Event) -> State:
+        """One event further, in constant time and memory; equal to running the whole history again.
+
+        Args:
+            state: what `start` or `step` returned.
+            event: what happened.
+
+        Returns:
+            The state after it. The one given is not changed.
+
+        Raises:
+            UnknownNameError: the event names what the catalogue does not hold.
+            ValueError: the event is older than the one before, or the attention is not `"constant"`.
+        """
+        if state.length and event.time < state.time:
+            raise ValueError(f"event at time {event.time} is older than the one before, at {state.time}")
+        attention, names = self._summing(), self.catalogue
+        item = int(names.codes("item", [event.item])[0])
+        scenario = int(names.codes("scenario", [event.scenario])[0])
+        behaviour = int(names.codes("behaviour", [event.behaviour])[0])
+        gap = int(gap_bucket(np.array([event.time - state.time]))[0]) if state.length else 0
+        embedded = self.embedding(*(np.array([[code]]) for code in (item, scenario, behaviour, gap)))
+        h, blocks = self.encoder.step(embedded[:, 0], state.blocks)
+        c, sums = attention.step(state.states[1], h, state.sums)
+        return State(
+            (state.states[1], h),
+            (state.contexts[1], c),
+            blocks,
+            sums,
+            state.length + 1,
+            item,
+            scenario,
+            gap,
+            event.time,
+        )
+
+    def score_state(self, state: State, scenario: str | None = None, at: int | None = None) -> Float32:
+        """log p of the next item after a state.
+
+        Args:
+            state: what `start` or `step` returned.
+            scenario: where it will be shown; by default where the last event was.
+            at: when, in seconds since 1970; by default the time of the last event.
+
+        Returns:
+            float32 `(N,)`.
+        """
+        asked = state.scenario if scenario is None else int(self.catalogue.codes("scenario", [scenario])[0])
+        since = 0 if at is None or not state.length else at - state.time
+        two = self._heads(
+            ops.stack(state.states, axis=1),
+            ops.stack(state.contexts, axis=1),
+            np.array([[state.item]]),
+            np.array([[state.scenario, asked]]) if state.length else np.array([[asked, asked]]),
+            np.array([[state.gap, int(gap_bucket(np.array([since]))[0])]]),
+        )
+        ends = self._last_of(two, ops.convert_to_tensor([state.length]))
+        return np.asarray(ends["log_p"], np.float32)[0]
+
+    def _summing(self) -> ConstantQueryAttention:
+        if not isinstance(self.attention, ConstantQueryAttention):
+            raise ValueError(
+                f"attention={self.settings['attention']!r} has no incremental form: its query changes with "
+                "every event. Use attention='constant', or score() the whole history."
+            )
+        return self.attention
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, the catalogue as plain lists."""
+        return {"name": self.name, "catalogue": pack_catalogue(self.catalogue), **self.settings}
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One event by its names.
+
+    Attributes:
+        item, scenario, behaviour: names that the catalogue holds.
+        time: seconds since 1970 (UTC).
+    """
+
+    item: str
+    scenario: str
+    behaviour: str
+    time: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class State:
+    """All that a model keeps of one user: its size does not grow with the history.
+
+    Attributes:
+        states: $h_{t-1}$ and $h_t$, each `(1, d)`.
+        contexts: $c_{t-1}$ and $c_t$, each `(1, d)`.
+        blocks: the recurrent state of each block.
+        sums: the attention's running sums.
+        length: events so far.
+        item, scenario, gap, time: codes and time of the last event.
+    """
+
+    states: tuple[Tensor, Tensor]
+    contexts: tuple[Tensor, Tensor]
+    blocks: list[list[Tensor]]
+    sums: Parts
+    length: int
+    item: int
+    scenario: int
+    gap: int
+    time: int
+
+
+def no_history(catalogue: Catalogue) -> Histories:
+    """One request of a user of whom nothing is known."""
+    none, width = np.zeros(0, np.int32), sum(len(values) for values in catalogue.user_features.values())
+    return Histories(
+        catalogue,
+        np.zeros(2, np.int64),
+        none,
+        none,
+        none,
+        np.zeros(0, np.int64),
+        np.zeros(1, np.int32),
+        np.zeros(1, np.int64),
+        np.zeros((1, width), np.float32),
+    )
+
+
+def _known_interests(catalogue: Catalogue) -> NDArray[np.bool_]:
+    """G without "other": an item that has only this has an unknown interest."""
+    known = catalogue.item_interests.copy()
+    if OTHER in catalogue.interests:
+        known[:, catalogue.interests.index(OTHER)] = False
+    return known
+
+
+def _at(values: Tensor, position: Tensor) -> Tensor:
+    """`values` `(B, L, …)` at positions `(B, k)`: `(B, k, …)`."""
+    return tf.gather(values, position, batch_dims=1)

@@ -1,0 +1,128 @@
+"""Step 4, transition (兴趣转移概率学习): the probability of moving from one interest to another.
+
+$$b_T(y) = \\operatorname*{softmax}_{y \\in G(i_T)} (W_b h_T)_y, \\qquad
+\\pi_T(y' \\mid y) = \\operatorname*{softmax}_{y'} \\big( A_{y,y'} + B^{s'}_{y,y'} + (P\\,\\mathrm{diag}(R\\,c_T)\\,Q)_{y,y'} \\big),
+\\qquad \\bar\\pi_T = \\sum_y b_T(y)\\, \\pi_T(\\cdot \\mid y).$$
+
+Which of an item's interests drew the user is not observed: it is latent, and $b_T$ is the belief in each.
+$s'$ is the scenario of the request. Before the first event the row is START.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from imtlib.attention import FAR
+from imtlib.encoding import Tensor
+
+FloatArray = NDArray[np.float64]
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class CurrentInterest(keras.layers.Layer):
+    """The belief $b_T$ over the interest of the present event, and over START before any event.
+
+    Args:
+        interests: K.
+    """
+
+    def __init__(self, interests: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.interests = interests
+        self.dense = keras.layers.Dense(interests)
+
+    def call(self, state: Tensor, possible: Tensor, expected: Tensor) -> Tensor:
+        """Believe.
+
+        Args:
+            state: $h_0 … h_T$, float `(B, T + 1, d)`.
+            possible: the interests G(i) of each event's item, bool `(B, T, K)`; a row with none means
+                that the item's interest is unknown.
+            expected: the predicted interest points $\\hat y_0 … \\hat y_T$, float `(B, T + 1, K)`: at an
+                unknown interest, what was expected one event earlier stands in.
+
+        Returns:
+            $b_0 … b_T$, float `(B, T + 1, K + 1)`; each row sums to one, the last column is START.
+        """
+        logits = ops.where(possible, self.dense(state[:, 1:]), FAR)
+        stand_in = expected[:, :-1] / (ops.sum(expected[:, :-1], axis=-1, keepdims=True) + 1e-9)
+        known = ops.any(possible, axis=-1, keepdims=True)
+        belief = ops.where(known, ops.softmax(logits, axis=-1), stand_in)
+        later = ops.pad(belief, ((0, 0), (0, 0), (0, 1)))
+        start = ops.one_hot(ops.full((ops.shape(state)[0], 1), self.interests), self.interests + 1)
+        return ops.concatenate([ops.cast(start, later.dtype), later], axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "interests": self.interests}
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class MigrationMatrix(keras.layers.Layer):
+    """The row-stochastic matrix $\\pi_T$ of each context.
+
+    Args:
+        interests: K.
+        scenarios: S.
+        rank: of the part that depends on the context.
+    """
+
+    def __init__(self, interests: int, scenarios: int, rank: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {"interests": interests, "scenarios": scenarios, "rank": rank}
+
+    def build(self, context_shape: tuple[int, ...], scenario_shape: tuple[int, ...]) -> None:
+        """Make A `(K + 1, K)`, B `(S, K + 1, K)` and the low-rank part; row K is START."""
+        k, s, r = self.sizes["interests"], self.sizes["scenarios"], self.sizes["rank"]
+        self.common = self.add_weight(shape=(k + 1, k), initializer="zeros", name="common")
+        self.by_scenario = self.add_weight(shape=(s, k + 1, k), initializer="zeros", name="by_scenario")
+        self.left = self.add_weight(shape=(k + 1, r), initializer="glorot_uniform", name="left")
+        self.right = self.add_weight(shape=(r, k), initializer="glorot_uniform", name="right")
+        self.from_context = keras.layers.Dense(r, name="from_context")
+        self.from_context.build(context_shape)
+
+    def call(self, context: Tensor, scenario: Tensor) -> Tensor:
+        """Matrices of contexts.
+
+        Args:
+            context: $c_T$, float `(…, d)`.
+            scenario: $s'$, the scenario of the request, codes, int `(…)`.
+
+        Returns:
+            $\\pi_T(y' \\mid y)$, float `(…, K + 1, K)`; each row sums to one.
+        """
+        given = ops.matmul(self.left * self.from_context(context)[..., None, :], self.right)
+        table = self.common + self.by_scenario
+        return ops.softmax(ops.take(table, scenario, axis=0) + given, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), **self.sizes}
+
+
+def mix_rows(belief: Tensor, matrix: Tensor) -> Tensor:
+    """$\\bar\\pi_T = \\sum_y b_T(y) \\pi_T(\\cdot \\mid y)$: beliefs `(…, K + 1)`, matrices `(…, K + 1, K)` give `(…, K)`.
+
+    Rows are mixed by the belief. A row computed from an averaged interest would be another thing.
+    """
+    return ops.squeeze(ops.matmul(belief[..., None, :], matrix), axis=-2)
+
+
+def mean_matrix(belief: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]]) -> FloatArray:
+    """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y]$ over contexts, each weighted by the belief that y is its interest.
+
+    Args:
+        belief: `(n, K + 1)`.
+        matrix: `(n, K + 1, K)`.
+
+    Returns:
+        float64 `(K + 1, K)`; each row sums to one, or is NaN where no context holds its interest.
+    """
+    weight = belief.sum(axis=0, dtype=np.float64)
+    total = np.einsum("ny,nyk->yk", belief, matrix, dtype=np.float64)
+    return np.where(weight[:, None] > 0, total / np.maximum(weight, 1e-300)[:, None], np.nan)

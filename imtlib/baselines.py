@@ -83,7 +83,7 @@ class SmoothedTransitions:
         if last < 1 or decay <= 0:
             raise ValueError(f"last={last} and decay={decay} must be positive")
         self.catalogue = log.catalogue
-        self._weights = decay ** np.arange(last)
+        self._weights: FloatArray = np.power(float(decay), np.arange(last))
         self._successors = _Successors(log, smoothing)
 
     def score(self, histories: Histories) -> Float32:

@@ -35,7 +35,7 @@ class Laws:
         popularity: of the items, positive float `(N,)`.
         effect: the interest that an item triggers, codes, int32 `(N,)`; −1 for most, which trigger none.
         lag_weights: w, float `(L,)`; place l is for a trigger that lies l + 1 events before the next event.
-        trigger: λ, from 0 to 1.
+        trigger: λ, from 0 to below 1.
         migration: from 0 to 1, how much of the last interest survives a change of scenario.
     """
 
@@ -60,7 +60,8 @@ class Laws:
         tilted = self.matrix[:, None] * self.affinity[None, :, None]
         tilted = tilted / tilted.sum(axis=-1, keepdims=True)
         changed = self.migration * tilted + (1 - self.migration) * tilted[:, :, -1:]
-        return np.stack([tilted, changed])
+        both: FloatArray = np.stack([tilted, changed])
+        return both
 
     def pull(self, item: IntArray) -> FloatArray:
         """$u_T$ before each event and after the last one.
@@ -78,7 +79,8 @@ class Laws:
         pull = np.zeros((n, length + 1, len(kinds)))
         for back, weight in enumerate(self.lag_weights[:length], start=1):
             pull[:, back:] += weight * raised[:, : length + 1 - back]
-        return pull / np.maximum(1.0, pull.sum(axis=-1, keepdims=True))
+        levelled: FloatArray = pull / np.maximum(1.0, pull.sum(axis=-1, keepdims=True))
+        return levelled
 
     def left(self, item: IntArray) -> FloatArray:
         """How many items of each interest are still unseen, before each event and after the last one.
@@ -91,7 +93,8 @@ class Laws:
         """
         held = self.catalogue.item_interests.astype(np.float64)
         seen = np.cumsum(np.where(item[..., None] >= 0, held[item], 0.0), axis=1)
-        return held.sum(axis=0) - np.pad(seen, ((0, 0), (1, 0), (0, 0)))
+        left: FloatArray = held.sum(axis=0) - np.pad(seen, ((0, 0), (1, 0), (0, 0)))
+        return left
 
     def migrate(self, rows: FloatArray, pull: FloatArray, left: FloatArray) -> FloatArray:
         """$\\pi_T$ from its three parts, which must broadcast against each other.

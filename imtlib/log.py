@@ -1,94 +1,45 @@
-"""The log: who did what, where and when; and the names and interests that give it meaning."""
+"""The log: who did what, where and when, and what was known before each event."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.errors import UnknownNameError
+from imtlib.catalogue import OTHER, Catalogue, IntArray, TimeArray
+from imtlib.errors import LogError, UnknownNameError
+from imtlib.histories import Histories, Part
 
-IntArray = NDArray[np.int32]
-TimeArray = NDArray[np.int64]
-
-OTHER = "other"
-"""The interest of an item that was given none (其他)."""
+__all__ = ["OTHER", "BehaviourLog", "Catalogue", "Histories", "IntArray", "Part", "TimeArray", "seconds"]
 
 
-@dataclass(frozen=True, eq=False)
-class Catalogue:
-    """The names a model must know, and which item has which interests. It names no user.
+def seconds(moment: float | str | datetime) -> int:
+    """A moment as whole seconds since 1970 (UTC), rounded down.
 
-    A name's *code* is its place in its tuple; arrays hold codes.
+    Args:
+        moment: seconds since 1970, a datetime, or an ISO 8601 text such as `"2001-05-04"`. Without a time
+            zone, UTC is meant.
 
-    Attributes:
-        items: names of the N items.
-        scenarios: names of the S scenarios (场景).
-        behaviours: names of the behaviours (行为).
-        interests: names of the K interest points (兴趣点).
-        item_interests: bool `(N, K)`; row i marks the interests G(i). No row is empty:
-            an item that was given none has the interest `"other"`.
-        user_features: the categories of each user feature, by feature name. A user's profile
-            vector is the one-hot of these, in this order.
+    Raises:
+        LogError: it is none of these.
     """
-
-    items: tuple[str, ...]
-    scenarios: tuple[str, ...]
-    behaviours: tuple[str, ...]
-    interests: tuple[str, ...]
-    item_interests: NDArray[np.bool_]
-    user_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @cached_property
-    def _codes(self) -> dict[str, dict[str, int]]:
-        kinds = {
-            "item": self.items,
-            "scenario": self.scenarios,
-            "behaviour": self.behaviours,
-            "interest": self.interests,
-        }
-        return {kind: {name: code for code, name in enumerate(names)} for kind, names in kinds.items()}
-
-    def codes(self, kind: str, names: Iterable[object]) -> IntArray:
-        """Codes of names.
-
-        Args:
-            kind: `"item"`, `"scenario"`, `"behaviour"` or `"interest"`.
-            names: the names, each used as `str(name)`.
-
-        Returns:
-            int32 `(n,)`.
-
-        Raises:
-            UnknownNameError: a name is not in the catalogue; the message names the first one.
-        """
-        table = self._codes[kind]
-        try:
-            return np.fromiter((table[str(name)] for name in names), dtype=np.int32)
-        except KeyError as missing:
-            raise UnknownNameError(
-                f"unknown {kind} {missing.args[0]!r}: the catalogue holds {len(table):,} names of this kind, "
-                f"such as {list(table)[:3]}. Names are compared as text, exactly."
-            ) from None
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 over every name and every item's interests, as hex: equal exactly when the codes mean the same."""
-        digest = hashlib.sha256()
-        for names in (self.items, self.scenarios, self.behaviours, self.interests):
-            digest.update("\x1f".join(names).encode() + b"\x1e")
-        for name, categories in self.user_features.items():
-            digest.update("\x1f".join((name, *categories)).encode() + b"\x1e")
-        digest.update(np.packbits(self.item_interests).tobytes())
-        return digest.hexdigest()
+    try:
+        if isinstance(moment, (int, float, np.integer, np.floating)):
+            return int(np.floor(moment))
+        stamp = pd.Timestamp(moment)
+        return int((stamp.tz_localize("UTC") if stamp.tz is None else stamp).timestamp() // 1)
+    except (ValueError, TypeError, OverflowError):
+        raise LogError(
+            f"not a moment: {moment!r}. Give seconds since 1970, a datetime, or a text such as "
+            f"'2001-05-04 13:30'."
+        ) from None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BehaviourLog:
     """Every event of every user, grouped by user and, within a user, in order of time.
 
@@ -119,70 +70,222 @@ class BehaviourLog:
     def __len__(self) -> int:
         return len(self.item)
 
+    def __repr__(self) -> str:
+        names = self.catalogue
+        counts = (
+            f"BehaviourLog: {len(self):,} events, {len(self.users):,} users, {len(names.items):,} items, "
+            f"{len(names.interests):,} interests, {len(names.scenarios):,} scenarios, "
+            f"{len(names.behaviours):,} behaviours"
+        )
+        return "\n".join([counts, *(f"  note: {note}" for note in self.notes)])
 
-@dataclass(frozen=True, eq=False)
-class Histories:
-    """What is known at n requests: the events before each, and where and when the request is made.
+    @cached_property
+    def user(self) -> IntArray:
+        """Whose event each one is: codes in `users`, int32 `(n,)`."""
+        return np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.starts))
 
-    Attributes:
-        catalogue: names and interests.
-        starts: int64 `(n + 1,)`; the events of history r are rows `starts[r]` to `starts[r + 1]`,
-            in order of time. A history may be empty.
-        item, scenario, behaviour: codes, int32 `(events,)`.
-        time: seconds since 1970 (UTC), int64 `(events,)`.
-        request_scenario: the scenario in which the recommendation is shown, int32 `(n,)`.
-        request_time: when it is asked for, seconds since 1970, int64 `(n,)`.
-        profile: one-hot of the user's given features, float32 `(n, P)`; all zero where unknown.
-    """
+    @cached_property
+    def _user_codes(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.users)}
 
-    catalogue: Catalogue
-    starts: TimeArray
-    item: IntArray
-    scenario: IntArray
-    behaviour: IntArray
-    time: TimeArray
-    request_scenario: IntArray
-    request_time: TimeArray
-    profile: NDArray[np.float32]
+    def user_code(self, user: object) -> int:
+        """The place of a user in `users`.
 
-    def __len__(self) -> int:
-        return len(self.request_scenario)
+        Args:
+            user: the name, used as `str(user)`.
 
-    def select(self, rows: slice | IntArray | TimeArray) -> Histories:
-        """The histories of the given rows, in the given order."""
-        chosen = np.arange(len(self))[rows]
-        lengths = np.diff(self.starts)[chosen]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-        events = np.repeat(self.starts[chosen], lengths) + within
-        return Histories(
-            self.catalogue,
-            starts,
-            self.item[events],
-            self.scenario[events],
-            self.behaviour[events],
-            self.time[events],
-            self.request_scenario[chosen],
-            self.request_time[chosen],
-            self.profile[chosen],
+        Raises:
+            UnknownNameError: no user of this log has the name.
+        """
+        try:
+            return self._user_codes[str(user)]
+        except KeyError:
+            raise UnknownNameError(
+                f"unknown user {str(user)!r}: the log holds {len(self.users):,} users, such as "
+                f"{list(self.users[:3])}. Names are compared as text, exactly; for somebody who is not in "
+                f"the log, give the events as a history instead."
+            ) from None
+
+    def to_frame(self) -> pd.DataFrame:
+        """The events as a table, in each user's order.
+
+        Returns:
+            One row an event; columns user, item, scenario, behaviour (text) and time (int64, seconds since
+            1970).
+        """
+        return self._frame(slice(0, len(self)))
+
+    def events_of(self, user: object) -> pd.DataFrame:
+        """The events of one user, in order; columns as those of `to_frame`.
+
+        Args:
+            user: the user's name.
+
+        Raises:
+            UnknownNameError: no user of this log has the name.
+        """
+        code = self.user_code(user)
+        return self._frame(slice(int(self.starts[code]), int(self.starts[code + 1])))
+
+    def _frame(self, rows: slice) -> pd.DataFrame:
+        names = self.catalogue
+        columns = {
+            "user": (self.users, self.user),
+            "item": (names.items, self.item),
+            "scenario": (names.scenarios, self.scenario),
+            "behaviour": (names.behaviours, self.behaviour),
+        }
+        text = {key: np.array(known, object)[codes[rows]] for key, (known, codes) in columns.items()}
+        return pd.DataFrame({**text, "time": self.time[rows]})
+
+    def histories_before(self, events: IntArray | TimeArray) -> Histories:
+        """What was known just before each of the given events.
+
+        Args:
+            events: rows of this log, int `(n,)`.
+
+        Returns:
+            n histories: the user's earlier events; the request has the scenario and the time of the event
+            itself.
+        """
+        owners = self.user[events]
+        return self._histories(owners, np.asarray(events), self.scenario[events], self.time[events])
+
+    def history_of(
+        self, user: object, scenario: object = None, at: float | str | datetime | None = None
+    ) -> Histories:
+        """What is known of one user at a moment, as one row.
+
+        Args:
+            user: the user's name.
+            scenario: where the recommendation is shown; by default that of the last event in the history.
+            at: when it is asked for, as `seconds` takes it; by default the time of the user's last event.
+                Events up to and including this second are the history.
+
+        Raises:
+            UnknownNameError: the user or the scenario is not known.
+            LogError: there is no event to take the default from, or `at` is not a moment.
+        """
+        code = self.user_code(user)
+        start, end = int(self.starts[code]), int(self.starts[code + 1])
+        if at is None and start == end:
+            raise LogError(
+                f"user {str(user)!r} has no event to take the time of the request from: give `at`."
+            )
+        moment = int(self.time[end - 1]) if at is None else seconds(at)
+        end = start + int(np.searchsorted(self.time[start:end], moment, side="right"))
+        if scenario is None and start == end:
+            raise LogError(
+                f"user {str(user)!r} has no event at or before {moment} to take the scenario of the request "
+                f"from: give `scenario`, one of {list(self.catalogue.scenarios[:5])}."
+            )
+        where = (
+            self.scenario[end - 1] if scenario is None else self.catalogue.codes("scenario", [scenario])[0]
+        )
+        one = np.array([code], np.int32)
+        return self._histories(
+            one, np.array([end]), np.array([where], np.int32), np.array([moment], np.int64)
+        )
+
+    def _histories(self, owners: IntArray, ends: TimeArray, scenario: IntArray, time: TimeArray) -> Histories:
+        first = self.starts[owners]
+        starts = np.concatenate([[0], np.cumsum(ends - first)]).astype(np.int64)
+        event = np.arange(starts[-1]) + np.repeat(first - starts[:-1], np.diff(starts))
+        past = (self.item[event], self.scenario[event], self.behaviour[event], self.time[event])
+        return Histories(self.catalogue, starts, *past, scenario, time, self.profile_vectors(owners))
+
+    @cached_property
+    def _categories(self) -> list[IntArray]:
+        """Code of each user's category, a feature at a time; −1 where it is missing or unknown."""
+        return [
+            pd.Index(known).get_indexer(pd.Index(self.user_features[feature])).astype(np.int32)
+            if feature in self.user_features
+            else np.full(len(self.users), -1, np.int32)
+            for feature, known in self.catalogue.user_features.items()
+        ]
+
+    def profile_vectors(self, users: IntArray | TimeArray) -> NDArray[np.float32]:
+        """The given features of users, each a one-hot over its categories in the catalogue.
+
+        Args:
+            users: codes in `users`, int `(n,)`.
+
+        Returns:
+            float32 `(n, P)`, P the number of categories of all features together; a feature that is missing,
+            or whose category the catalogue does not hold, is all zero.
+        """
+        blocks = [np.zeros((len(users), 0), np.float32)]
+        for codes, known in zip(self._categories, self.catalogue.user_features.values(), strict=True):
+            blocks.append((codes[users, None] == np.arange(len(known))).astype(np.float32))
+        return np.concatenate(blocks, axis=1)
+
+    def where(self, keep: NDArray[np.bool_]) -> BehaviourLog:
+        """The log of the chosen events alone, with the same users and catalogue.
+
+        Args:
+            keep: bool `(n,)`, which events stay.
+        """
+        starts = np.concatenate([[0], np.cumsum(keep)])[self.starts].astype(np.int64)
+        return replace(
+            self,
+            starts=starts,
+            item=self.item[keep],
+            scenario=self.scenario[keep],
+            behaviour=self.behaviour[keep],
+            time=self.time[keep],
+        )
+
+    def keep_frequent(self, min_events: int) -> BehaviourLog:
+        """The log without rare users and rare items, both counted once, on this log as it stands.
+
+        A user or an item that stays may so be left with fewer events. Names that stay keep their order;
+        interests without an item, and scenarios and behaviours without an event, leave with the rest.
+
+        Args:
+            min_events: fewest events of a user, and of an item, that stays.
+
+        Raises:
+            LogError: nothing would be left.
+        """
+        users = np.diff(self.starts) >= min_events
+        items = np.bincount(self.item, minlength=len(self.catalogue.items)) >= min_events
+        kept = self.where(users[self.user] & items[self.item])
+        if len(kept) == 0:
+            raise LogError(f"no event is left when users and items need {min_events} events: ask for fewer.")
+        note = (
+            f"Left out users and items with fewer than {min_events} events, counted once: "
+            f"{(~users).sum():,} users, {(~items).sum():,} items, {len(self) - len(kept):,} events."
+        )
+        old = self.catalogue
+        interests = np.asarray(old.item_interests[items].any(axis=0))
+        scenarios = np.bincount(kept.scenario, minlength=len(old.scenarios)) > 0
+        behaviours = np.bincount(kept.behaviour, minlength=len(old.behaviours)) > 0
+        catalogue = replace(
+            old,
+            items=_chosen(old.items, items),
+            scenarios=_chosen(old.scenarios, scenarios),
+            behaviours=_chosen(old.behaviours, behaviours),
+            interests=_chosen(old.interests, interests),
+            item_interests=old.item_interests[np.ix_(items, interests)],
+        )
+        return replace(
+            kept,
+            catalogue=catalogue,
+            users=_chosen(self.users, users),
+            starts=np.concatenate([kept.starts[:-1][users], kept.starts[-1:]]),
+            item=_renumber(items)[kept.item],
+            scenario=_renumber(scenarios)[kept.scenario],
+            behaviour=_renumber(behaviours)[kept.behaviour],
+            item_features=self.item_features[items],
+            user_features=self.user_features[users],
+            notes=(*self.notes, note),
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Requests whose answer is known: a validation or a test set.
+def _chosen(names: tuple[str, ...], keep: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(name for name, stays in zip(names, keep, strict=True) if stays)
 
-    Attributes:
-        histories: what is known at each of the n requests.
-        target: the item that came next, code, int32 `(n,)`.
-        user: whose request it is, code in the log's users, int32 `(n,)`.
-        name: `"valid"` or `"test"`.
-    """
 
-    histories: Histories
-    target: IntArray
-    user: IntArray
-    name: str
-
-    def __len__(self) -> int:
-        return len(self.target)
+def _renumber(keep: NDArray[np.bool_]) -> IntArray:
+    """New code of each old one; meaningless where it does not stay."""
+    return (np.cumsum(keep) - 1).astype(np.int32)

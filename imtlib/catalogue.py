@@ -1,0 +1,87 @@
+"""The catalogue: the names a model must know, and which item has which interests."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imtlib.errors import UnknownNameError
+
+IntArray = NDArray[np.int32]
+TimeArray = NDArray[np.int64]
+
+OTHER = "other"
+"""The interest of an item that was given none (其他)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """The names a model must know, and which item has which interests. It names no user.
+
+    A name's *code* is its place in its tuple; arrays hold codes.
+
+    Attributes:
+        items: names of the N items.
+        scenarios: names of the S scenarios (场景).
+        behaviours: names of the behaviours (行为).
+        interests: names of the K interest points (兴趣点).
+        item_interests: bool `(N, K)`; row i marks the interests G(i). No row is empty:
+            an item that was given none has the interest `"other"`.
+        user_features: the categories of each user feature, by feature name. A user's profile
+            vector is the one-hot of these, in this order.
+    """
+
+    items: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    behaviours: tuple[str, ...]
+    interests: tuple[str, ...]
+    item_interests: NDArray[np.bool_]
+    user_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def _codes(self) -> dict[str, dict[str, int]]:
+        kinds = {
+            "item": self.items,
+            "scenario": self.scenarios,
+            "behaviour": self.behaviours,
+            "interest": self.interests,
+        }
+        return {kind: {name: code for code, name in enumerate(names)} for kind, names in kinds.items()}
+
+    def codes(self, kind: str, names: Iterable[object]) -> IntArray:
+        """Codes of names.
+
+        Args:
+            kind: `"item"`, `"scenario"`, `"behaviour"` or `"interest"`.
+            names: the names, each used as `str(name)`.
+
+        Returns:
+            int32 `(n,)`.
+
+        Raises:
+            UnknownNameError: a name is not in the catalogue; the message names the first one.
+        """
+        table = self._codes[kind]
+        try:
+            return np.fromiter((table[str(name)] for name in names), dtype=np.int32)
+        except KeyError as missing:
+            raise UnknownNameError(
+                f"unknown {kind} {missing.args[0]!r}: the catalogue holds {len(table):,} names of this kind, "
+                f"such as {list(table)[:3]}. Names are compared as text, exactly."
+            ) from None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of all names and interests: equal exactly when the codes mean the same."""
+        digest = hashlib.sha256()
+        for names in (self.items, self.scenarios, self.behaviours, self.interests):
+            digest.update("\x1f".join(names).encode() + b"\x1e")
+        for name, categories in self.user_features.items():
+            digest.update("\x1f".join((name, *categories)).encode() + b"\x1e")
+        digest.update(np.packbits(self.item_interests).tobytes())
+        return digest.hexdigest()

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS, ConstantQueryAttention, Parts
 from imtlib.batching import by_length, gap_bucket, inputs
+from imtlib.chunked import total_log_p
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
 from imtlib.errors import ModelFileError
 from imtlib.log import OTHER, BehaviourLog, Catalogue, Histories
 from imtlib.prediction import InterestPoints, ItemQuery, coming_interests, item_logits
-from imtlib.recommendation import items_through_interests, target_through_interests
+from imtlib.recommendation import items_through_interests
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
 
 Float32 = NDArray[np.float32]
@@ -120,7 +121,10 @@ class InterestMigrationModel(keras.Model):
         self.item_query = ItemQuery(units, dropout)
         self.current_interest = CurrentInterest(interests)
         self.migration_matrix = MigrationMatrix(interests, len(names.scenarios), rank)
-        self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
+        if use_request_time:
+            self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
+        # The direct softmax never asks them: Keras need not look for their gradients.
+        self.current_interest.trainable = self.migration_matrix.trainable = through_interests
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(_known_interests(names))
@@ -131,10 +135,6 @@ class InterestMigrationModel(keras.Model):
     def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:
         """A model for the items, scenarios and interests of a log; `settings` as the constructor has them."""
         return cls(log.catalogue, **settings)
-
-    def build(self, *_: Any) -> None:
-        """Make the weights that are no layer's own; the layers make theirs in the constructor's first call."""
-        self.request_gap.build(None)
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Run the five steps at every position.
@@ -222,15 +222,17 @@ class InterestMigrationModel(keras.Model):
 
         target = ops.take(ops.reshape(y, (-1,)), place, axis=0)
         query, interest = at_real(y_pred["query"]), at_real(y_pred["next_interest"])
-        logits = item_logits(query, self.embedding.item.embeddings, self.item_bias)
+        table, bias = ops.convert_to_tensor(self.embedding.item.embeddings), ops.convert_to_tensor(self.item_bias)
         if self.settings["through_interests"]:
-            log_p = target_through_interests(logits, interest, self._item_interests, target)
+            log_p = total_log_p(query, interest, table, bias, self._item_interests, target)
         else:
-            log_p = -keras.losses.sparse_categorical_crossentropy(target, logits, from_logits=True)
+            # The direct softmax is the mixture with a single interest that every item has.
+            one = ops.ones_like(interest[:, :1])
+            log_p = total_log_p(query, one, table, bias, ops.ones((len(self.catalogue.items), 1)), target)
         ahead = keras.losses.binary_crossentropy(
             at_real(coming), at_real(y_pred["interest_logits"]), from_logits=True
         )
-        return ops.mean(ahead) - ops.mean(log_p)
+        return ops.mean(ahead) - log_p / ops.cast(ops.shape(target)[0], log_p.dtype)
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What `call` returns, at each row's last position alone, every part `(B, …)`; and `log_p` `(B, N)`."""

@@ -96,7 +96,7 @@ class MigrationMatrix(keras.layers.Layer):
         Returns:
             $\\pi_T(y' \\mid y)$, float `(…, K + 1, K)`; each row sums to one.
         """
-        given = ops.matmul(self.left * self.from_context(context)[..., None, :], self.right)
+        given = ops.tensordot(self.left * self.from_context(context)[..., None, :], self.right, axes=1)
         table = self.common + self.by_scenario
         return ops.softmax(ops.take(table, scenario, axis=0) + given, axis=-1)
 
@@ -110,7 +110,7 @@ def mix_rows(belief: Tensor, matrix: Tensor) -> Tensor:
 
     Rows are mixed by the belief. A row computed from an averaged interest would be another thing.
     """
-    return ops.squeeze(ops.matmul(belief[..., None, :], matrix), axis=-2)
+    return ops.sum(belief[..., None] * matrix, axis=-2)
 
 
 def mean_matrix(belief: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]]) -> FloatArray:

@@ -1,0 +1,82 @@
+"""The likelihood of the mixture and its gradient, a stretch of rows at a time, so that no table of all logits is held.
+
+With the responsibility $w_{y'} \\propto \\bar\\pi(y') / Z_{y'}$ over $y' \\in G(i)$ of the target i,
+
+$$-\\frac{\\partial \\log p(i)}{\\partial l_j} = \\sum_{y'} w_{y'} \\frac{[y' \\in G(j)]\\, e^{l_j}}{Z_{y'}} - [j = i], \\qquad
+\\frac{\\partial \\log p(i)}{\\partial \\bar\\pi(y')} = \\frac{w_{y'}}{\\bar\\pi(y')}:$$
+
+a softmax within each interest, weighted by how much the interest has to do with the target. Both come out of
+the same pass as the likelihood, while the rows are still in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from imtlib.encoding import Tensor
+from imtlib.recommendation import DEPTH
+
+ROWS = 512
+"""Rows a stretch: with a few thousand items, its logits fit in a processor's cache."""
+
+
+@tf.custom_gradient
+def total_log_p(
+    query: Tensor, interest: Tensor, embeddings: Tensor, bias: Tensor, item_interests: Tensor, target: Tensor
+) -> tuple[Tensor, Callable[..., Any]]:
+    """Sum over rows of log p of the target: `target_through_interests` in stretches, with its own gradient.
+
+    Args:
+        query: $g$, float `(n, d)`.
+        interest: $\\bar\\pi_T$, float `(n, K)`, rows that sum to one.
+        embeddings: E, float `(N, d)`.
+        bias: b, float `(N,)`.
+        item_interests: G, float `(N, K)` of zeros and ones; neither an empty row nor an empty column.
+        target: codes, int `(n,)`.
+
+    Returns:
+        A scalar, in nats.
+    """
+    rows = tf.shape(query)[0]
+    stretches = -(-rows // ROWS)
+    spare = stretches * ROWS - rows
+    real = tf.pad(tf.ones(rows), [[0, spare]])
+    query_, interest_ = tf.pad(query, [[0, spare], [0, 0]]), tf.pad(interest, [[0, spare], [0, 0]])
+    target_ = tf.pad(target, [[0, spare]])
+
+    def stretch(k: Tensor, total: Tensor, d_e: Tensor, d_b: Tensor, d_q: Tensor, d_i: Tensor) -> Any:
+        part = slice(k * ROWS, (k + 1) * ROWS)
+        q, pi, i, weight = query_[part], interest_[part], target_[part], real[part]
+        logits = tf.matmul(q, embeddings, transpose_b=True) + bias
+        logits = tf.maximum(logits - tf.reduce_max(logits, axis=1, keepdims=True), -DEPTH)
+        powers = tf.exp(logits)
+        z = tf.matmul(powers, item_interests)
+        share = pi / z * tf.gather(item_interests, i)
+        likelihood = tf.reduce_sum(share, axis=1) + 1e-37
+        log_p = tf.gather(logits, i, batch_dims=1) + tf.math.log(likelihood)
+        w = share * (weight / likelihood)[:, None]
+        up = -powers * tf.matmul(w / z, item_interests, transpose_b=True)
+        # The target's own −[j = i] is one row of E a row: cheaper added apart than as a dense one-hot.
+        d_query = tf.matmul(up, embeddings) + tf.gather(embeddings, i) * weight[:, None]
+        d_embeddings = tf.tensor_scatter_nd_add(
+            d_e + tf.matmul(up, q, transpose_a=True), i[:, None], q * weight[:, None]
+        )
+        d_bias = tf.tensor_scatter_nd_add(d_b + tf.reduce_sum(up, axis=0), i[:, None], weight)
+        total += tf.reduce_sum(log_p * weight)
+        d_q, d_i = d_q.write(k, d_query), d_i.write(k, w / tf.maximum(pi, 1e-37))
+        return k + 1, total, d_embeddings, d_bias, d_q, d_i
+
+    slots = [tf.TensorArray(tf.float32, stretches, element_shape=(ROWS, x.shape[1])) for x in (query, interest)]
+    state = (0, 0.0, tf.zeros_like(embeddings), tf.zeros_like(bias), *slots)
+    done = tf.while_loop(lambda k, *_: k < stretches, stretch, state, parallel_iterations=1)
+    _, total, d_e, d_b, d_q, d_i = done
+    d_q, d_i = d_q.concat()[:rows], d_i.concat()[:rows]
+
+    def gradient(upstream: Tensor) -> tuple[Tensor | None, ...]:
+        scaled = (upstream * part for part in (d_q, d_i, d_e, d_b))
+        return (*scaled, None, None)
+
+    return total, gradient

@@ -1,0 +1,228 @@
+"""Fitting: a thin, good default over Keras' `compile` and `fit`, that can stop at any moment and go on."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from imtlib.batching import Arrays, TrainingBatches
+from imtlib.errors import ModelFileError
+from imtlib.evaluation import evaluate
+from imtlib.log import IntArray
+from imtlib.model import InterestMigrationModel
+from imtlib.splits import Split
+
+CHOSEN_BY = "NDCG@10"
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises linearly over the warm-up and falls to zero along a cosine.
+
+    Args:
+        peak: the highest rate.
+        warm_up, steps: lengths of the rise and of the whole, in steps.
+    """
+
+    def __init__(self, peak: float, warm_up: int, steps: int) -> None:
+        self.peak, self.warm_up, self.steps = peak, warm_up, steps
+
+    def __call__(self, step: Any) -> Any:
+        """The rate at a step."""
+        step = tf.cast(step, tf.float32)
+        fall = (step - self.warm_up) / max(self.steps - self.warm_up, 1)
+        cosine = 0.5 * (1 + tf.cos(math.pi * tf.clip_by_value(fall, 0.0, 1.0)))
+        return self.peak * tf.minimum((step + 1) / self.warm_up, cosine)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"peak": self.peak, "warm_up": self.warm_up, "steps": self.steps}
+
+
+def fit(
+    model: InterestMigrationModel,
+    split: Split,
+    *,
+    epochs: int = 20,
+    batch: int = 64,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 0.01,
+    patience: int = 5,
+    seed: int = 0,
+    folder: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> list[dict[str, float]]:
+    """Fit a model to `split.train`; keep the weights of the epoch that does best on `split.valid`.
+
+    The rate warms up for one epoch and falls along a cosine. Windows, order and dropout masks depend on
+    the seed and the epoch alone, so a run that was interrupted and goes on ends as one that was not.
+
+    Args:
+        model: of the split's catalogue; changed in place.
+        split: `train` to learn from, `valid` to choose the epoch by (NDCG@10). `test` is not touched.
+        epochs: passes, at most; in each, one window of every user.
+        batch: users a step.
+        learning_rate: the highest rate of AdamW.
+        weight_decay: of AdamW; biases, norms and scores of single items are left out.
+        patience: epochs without a better validation figure before it stops.
+        seed: of windows, order and dropout. The weights' own first values come from
+            `keras.utils.set_random_seed`, called before the model is made.
+        folder: where each epoch is kept; a run with the same folder and settings goes on from there.
+        progress: whether to show a bar, with one line an epoch.
+        callbacks: any Keras callbacks besides.
+
+    Returns:
+        One dictionary an epoch: `epoch`, `loss` (nats), `HR@10` and `NDCG@10` on `split.valid`.
+
+    Raises:
+        ModelFileError: the folder holds a run with other settings, another model or another split.
+        ValueError: there is no event to learn from, or none to choose by.
+    """
+    batches = TrainingBatches(split.train, batch, model.max_length, seed)
+    if not len(batches) or not len(split.valid):
+        raise ValueError("the split's train or valid part is empty: fitting needs both")
+    steps = len(batches)
+    optimizer = keras.optimizers.AdamW(
+        WarmCosine(learning_rate, steps, steps * epochs), weight_decay=weight_decay, global_clipnorm=5.0
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "item_bias"])
+    model.compile(optimizer=optimizer)
+    optimizer.build(model.trainable_variables)
+    settings = {
+        **model.settings,
+        "catalogue": model.catalogue.fingerprint,
+        "split": split.hash,
+        "epochs": epochs,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "seed": seed,
+    }
+    with tempfile.TemporaryDirectory() as own:
+        run = _Run(model, split, batches, Path(folder or own), settings, patience, progress)
+        done = run.resume()
+        if not run.finished(epochs):
+            model.fit(
+                _dataset(batches),
+                initial_epoch=done,
+                epochs=epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=[run, *callbacks],
+            )
+        run.take_best()
+    return run.history
+
+
+def _dataset(batches: TrainingBatches) -> tf.data.Dataset:
+    def generate() -> Iterator[tuple[Arrays, IntArray]]:
+        yield from batches
+
+    example, target = next(iter(batches))
+    spec = {
+        name: tf.TensorSpec((None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype)
+        for name, values in example.items()
+    }
+    data = tf.data.Dataset.from_generator(
+        generate, output_signature=(spec, tf.TensorSpec((None, None), target.dtype))
+    )
+    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
+
+
+class _Run(keras.callbacks.Callback):
+    """Seeds each epoch, measures and keeps it, and stops when it no longer gets better."""
+
+    def __init__(
+        self,
+        model: InterestMigrationModel,
+        split: Split,
+        batches: TrainingBatches,
+        folder: Path,
+        settings: dict[str, Any],
+        patience: int,
+        progress: bool,
+    ) -> None:
+        super().__init__()
+        self.subject, self.split, self.batches = model, split, batches
+        self.folder, self.settings, self.patience, self.progress = folder, settings, patience, progress
+        self.history: list[dict[str, float]] = []
+        self.bar = tqdm(disable=True)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def resume(self) -> int:
+        """Take up what the folder holds; returns how many epochs are done."""
+        record = self.folder / "run.json"
+        if not record.exists():
+            return 0
+        kept = json.loads(record.read_text("utf8"))
+        if kept["settings"] != json.loads(json.dumps(self.settings)):
+            other = [key for key in self.settings if kept["settings"].get(key) != self.settings[key]]
+            raise ModelFileError(f"{record} holds a run with other {', '.join(other)}: choose another folder")
+        self.history = kept["history"]
+        last = len(self.history)
+        self.subject.load_weights(self.folder / f"epoch-{last}.weights.h5")
+        with np.load(self.folder / f"epoch-{last}.optimizer.npz") as kept_state:
+            for place, variable in enumerate(self.subject.optimizer.variables):
+                variable.assign(kept_state[str(place)])
+        return last
+
+    def best(self) -> int:
+        """The epoch, counted from 1, with the best validation figure; the first of equals."""
+        return 1 + max(range(len(self.history)), key=lambda e: (self.history[e][CHOSEN_BY], -e))
+
+    def finished(self, epochs: int) -> bool:
+        """Whether all epochs are done, or the best lies `patience` epochs back."""
+        done = len(self.history)
+        return done >= epochs or (done > 0 and done - self.best() >= self.patience)
+
+    def take_best(self) -> None:
+        """Give the model the weights of the best epoch."""
+        self.subject.load_weights(self.folder / f"epoch-{self.best()}.weights.h5")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Seed the windows, the order and every dropout mask of the epoch."""
+        self.batches.epoch = epoch
+        for place, layer in enumerate(self.subject._flatten_layers()):
+            if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+                rng = np.random.default_rng([self.batches.seed, epoch, place])
+                layer.seed_generator.state.assign(rng.integers(0, 2**31, 2))
+        self.bar = tqdm(total=len(self.batches), desc=f"epoch {epoch + 1}", disable=not self.progress)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Move the bar."""
+        self.bar.update(1)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Measure, keep, and stop if it no longer gets better."""
+        report = evaluate(self.subject, self.split.valid)
+        row = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
+        row |= {name: float(report[name]) for name in ("HR@10", CHOSEN_BY)}
+        self.history.append(row)
+        self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"})
+        self.bar.close()
+        self._keep(epoch + 1)
+        if self.finished(epochs=epoch + 2):
+            self.subject.stop_training = True
+
+    def _keep(self, epoch: int) -> None:
+        self.subject.save_weights(self.folder / f"epoch-{epoch}.weights.h5")
+        state = {str(k): np.asarray(v) for k, v in enumerate(self.subject.optimizer.variables)}
+        np.savez(self.folder / f"epoch-{epoch}.optimizer.npz", **state)
+        # The record comes last and at one stroke: a run that is killed goes on from the epoch before.
+        fresh = self.folder / "run.json.new"
+        fresh.write_text(json.dumps({"settings": self.settings, "history": self.history}, indent=1), "utf8")
+        os.replace(fresh, self.folder / "run.json")
+        for old in self.folder.glob("epoch-*"):
+            if int(old.name.split(".")[0].split("-")[1]) not in (epoch, self.best()):
+                old.unlink()

@@ -72,15 +72,15 @@ def time_split(
 
     Args:
         log: the whole log.
-        at: where the test begins: seconds since 1970, a datetime or an ISO 8601 text (UTC); or, between 0 and 1,
-            the share of all events that come before it.
+        at: where the test begins: seconds since 1970, a datetime or an ISO 8601 text (UTC); or, between 0 and
+            1, the share of all events that come before it.
         valid_at: where the validation begins, likewise; by default so that a tenth of the events before `at`
             come from then on.
 
     Returns:
         Training: the events before `valid_at`. Validation: the first event in the validation period of each
-        user with an event before it. Test: the first event from `at` on of each user with an event before `at`.
-        A history is every earlier event of the user.
+        user with an event before it. Test: the first event from `at` on of each user with an event before
+        `at`. A history is every earlier event of the user.
 
     Raises:
         LogError: a part would be empty, or `valid_at` is not before `at`.
@@ -101,8 +101,8 @@ def time_split(
     for name, part in (("learn from", role[role == TRAIN]), ("validate on", valid), ("test on", test)):
         if len(part) == 0:
             raise LogError(
-                f"nothing to {name} with validation from {valid_from} and test from {test_from}: the log goes "
-                f"from {_span(ordered)}, and a request needs a user with an event on either side."
+                f"nothing to {name} with validation from {valid_from} and test from {test_from}: the log "
+                f"goes from {_span(ordered)}, and a request needs a user with an event on either side."
             )
     unused = int((role == HISTORY_ONLY).sum()) - len(valid) - len(test)
     facts = {

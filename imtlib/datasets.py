@@ -1,0 +1,35 @@
+"""The data sets of the book, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from imtlib.errors import UnknownNameError
+from imtlib.log import BehaviourLog
+from imtlib.movielens import movielens_1m, movielens_100k
+from imtlib.simulation import simulate
+
+DATASETS: dict[str, Callable[[], BehaviourLog]] = {
+    "movielens-1m": movielens_1m,
+    "movielens-100k": movielens_100k,
+    "simulated-small": lambda: simulate()[0],
+}
+
+
+def load_dataset(name: str) -> BehaviourLog:
+    """One of the book's data sets; fetched when it is first asked for, then from the cache.
+
+    Args:
+        name: `"movielens-1m"`, `"movielens-100k"`, or `"simulated-small"`, which `simulate()` writes on the spot.
+
+    Raises:
+        UnknownNameError: there is no data set of this name; the message lists those there are.
+        DownloadError: it is not in the cache and cannot be fetched.
+    """
+    try:
+        load = DATASETS[name]
+    except KeyError:
+        raise UnknownNameError(
+            f"unknown data set {name!r}: there are {', '.join(DATASETS)}. For data of your own, use `read_log`."
+        ) from None
+    return load()

@@ -76,6 +76,27 @@ class Catalogue:
             ) from None
 
     @cached_property
+    def _listed(self) -> tuple[TimeArray, TimeArray]:
+        """Interests of item 0, then of item 1 and so on; and where each item's begin."""
+        item, interest = np.nonzero(self.item_interests)
+        return interest, np.searchsorted(item, np.arange(len(self.items) + 1))
+
+    def spread(self, item: IntArray) -> tuple[TimeArray, TimeArray, NDArray[np.float64]]:
+        """Spread events evenly over their interests: one entry for each event and each of its interests.
+
+        Args:
+            item: codes, int `(n,)`.
+
+        Returns:
+        """SHA-256, in hex, of all names and interests: equal exactly when the codes mean the same."""
+        """
+        interest, begin = self._listed
+        many = np.diff(begin)[item]
+        event = np.repeat(np.arange(len(item)), many)
+        within = np.arange(len(event)) - np.repeat(np.cumsum(many) - many, many)
+        return event, interest[begin[item][event] + within], 1.0 / many[event]
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256, in hex, of all names and interests: equal exactly when the codes mean the same."""
         digest = hashlib.sha256()

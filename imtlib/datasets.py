@@ -20,7 +20,8 @@ def load_dataset(name: str) -> BehaviourLog:
     """One of the book's data sets; fetched when it is first asked for, then from the cache.
 
     Args:
-        name: `"movielens-1m"`, `"movielens-100k"`, or `"simulated-small"`, which `simulate()` writes on the spot.
+        name: `"movielens-1m"`, `"movielens-100k"`, or `"simulated-small"`, which `simulate()` writes on the
+            spot.
 
     Raises:
         UnknownNameError: there is no data set of this name; the message lists those there are.
@@ -30,6 +31,7 @@ def load_dataset(name: str) -> BehaviourLog:
         load = DATASETS[name]
     except KeyError:
         raise UnknownNameError(
-            f"unknown data set {name!r}: there are {', '.join(DATASETS)}. For data of your own, use `read_log`."
+            f"unknown data set {name!r}: there are {', '.join(DATASETS)}. For your own data there is "
+            f"`read_log`."
         ) from None
     return load()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from imtlib.log import BehaviourLog, Catalogue
 
 FloatArray = NDArray[np.float64]
-CHUNK = 65_536
+CHUNK = 262_144
+"""Steps that are counted at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +51,17 @@ def interest_graph(log: BehaviourLog) -> InterestGraph:
     """
     names = log.catalogue
     kinds, places = len(names.interests), len(names.scenarios)
-    share = names.item_interests / names.item_interests.sum(axis=1, keepdims=True)
+    counts = np.zeros(places * places * kinds * kinds)
     source = np.flatnonzero(log.user[1:] == log.user[:-1])
-    pair = log.scenario[source].astype(np.int64) * places + log.scenario[source + 1]
-    counts = np.zeros((places * places, kinds, kinds))
-    for which in np.unique(pair):
-        rows = source[pair == which]
-        for begin in range(0, len(rows), CHUNK):  # a piece at a time, so that memory stays small
-            now = rows[begin : begin + CHUNK]
-            counts[which] += share[log.item[now]].T @ share[log.item[now + 1]]
+    for begin in range(0, len(source), CHUNK):  # a piece at a time, so that memory stays small
+        start = source[begin : begin + CHUNK]
+        step, leaving, left = names.spread(log.item[start])
+        entry, arriving, share = names.spread(log.item[start + 1][step])
+        pair = log.scenario[start].astype(np.int64) * places + log.scenario[start + 1]
+        cell = (pair[step[entry]] * kinds + leaving[entry]) * kinds + arriving
+        counts += np.bincount(cell, left[entry] * share, minlength=len(counts))
     between = counts.reshape(places, places, kinds, kinds)
-    steps = counts.sum(axis=0)
+    steps = between.sum(axis=(0, 1))
     return InterestGraph(names, steps, _lift(steps), between, _lift(between))
 
 

@@ -37,16 +37,9 @@ def interest_shares(histories: Histories, half_life_days: float = 30.0) -> NDArr
     some = lengths > 0
     newest[some] = age[histories.starts[1:][some] - 1]
     weight = 0.5 ** ((age - newest[owner]) / half_life_days)
-    item, place = np.nonzero(histories.catalogue.item_interests)
-    many = np.bincount(item, minlength=len(histories.catalogue.items))
-    first = np.concatenate([[0], np.cumsum(many)])
-    # One entry for each event and each of its interests.
-    repeat = many[histories.item]
-    entry = np.repeat(np.arange(len(owner)), repeat)
-    within = np.arange(len(entry)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-    interest = place[first[histories.item[entry]] + within]
-    cell = owner[entry] * kinds + interest
-    total = np.bincount(cell, weight[entry] / repeat[entry], minlength=n * kinds).reshape(n, kinds)
+    event, interest, share = histories.catalogue.spread(histories.item)
+    cell = owner[event] * kinds + interest
+    total = np.bincount(cell, weight[event] * share, minlength=n * kinds).reshape(n, kinds)
     sums = total.sum(axis=1, keepdims=True)
     shares = np.divide(total, sums, out=np.zeros_like(total), where=sums > 0)
     return np.asarray(shares, np.float32)

@@ -88,7 +88,7 @@ class Catalogue:
             item: codes, int `(n,)`.
 
         Returns:
-        """SHA-256, in hex, of all names and interests: equal exactly when the codes mean the same."""
+            Of each entry its event (a place in `item`) and its interest, int64; its share 1/|G(i)|, float64.
         """
         interest, begin = self._listed
         many = np.diff(begin)[item]

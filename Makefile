@@ -1,0 +1,76 @@
+# Two commands: `make book` renders the book, `make test` tests everything. Each makes .venv first if need be.
+
+PYTHON ?= $(shell for python in python3.11 python3 python3.12 python3.13; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 \
+  && { echo $$python; break; }; done)
+BIN := .venv/bin
+LOCKED := .venv/.locked
+READY := .venv/.ready
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NOTEBOOKS ?= $(wildcard chapters/*.ipynb)
+# Two notebooks at a time, each in the order of its cells.
+PAIR := -n 2 --dist loadscope
+
+.PHONY: help book test test-unit test-notebooks check execute format lock wheel lab gpu clean
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+$(LOCKED): requirements.lock
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found. Install one, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "$(PYTHON) lacks the module venv. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Making .venv with $(PYTHON) from requirements.lock; this downloads about 1 GB, once."
+	$(PYTHON) -m venv --clear .venv
+	@# One package comes as source. It is built with the locked setuptools, not with whatever is newest.
+	sed -n '/^setuptools==/,/# via/p' requirements.lock > .venv/build.txt
+	$(INSTALL) --require-hashes -r .venv/build.txt
+	$(INSTALL) --require-hashes --use-pep517 --no-build-isolation -r requirements.lock
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml
+	$(INSTALL) --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+book: $(READY)  ## render the book into _build/html, warnings as errors
+	rm -rf _build
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@sed -n 's/^ *-* *\(root\|file\): *//p' _toc.yml | while read page; do \
+	  test -f "_build/html/$$page.html" || { echo "The page $$page was not built."; exit 1; }; done
+	@echo; echo "The book is ready. Open $(CURDIR)/_build/html/index.html in a browser; it needs no network."
+
+test: test-unit test-notebooks  ## everything: unit and property tests, then every notebook, strictly
+
+test-unit: $(READY)
+	$(BIN)/pytest tests -n 2 --dist loadfile
+
+test-notebooks: $(READY)
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 $(PAIR) $(NOTEBOOKS)
+
+check: $(READY)  ## style, types, and what must hold of the repository
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_repository.py
+
+execute: $(READY)  ## run notebooks and keep their outputs: make execute NOTEBOOKS=chapters/quickstart.ipynb
+	$(BIN)/python tools/execute.py $(NOTEBOOKS)
+
+format: $(READY)  ## put code and notebooks into the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lab: $(READY)  ## open the notebooks in Jupyter Lab
+	$(BIN)/jupyter lab chapters
+
+gpu: $(READY)  ## add what TensorFlow needs for an NVIDIA GPU to .venv
+	$(INSTALL) --no-build-isolation -e '.[gpu]'
+
+lock:  ## write requirements.lock anew from pyproject.toml; needs uv
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock
+
+wheel: $(READY)  ## build dist/imtlib-*.whl, trained weights inside
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index -w dist .
+
+clean:  ## remove what was built; the environment and fetched data stay
+	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -33,6 +33,7 @@ def execute(path: Path) -> float:
         timeout=LIMIT,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--IPKernelApp.log_level=40"],
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()

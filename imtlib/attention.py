@@ -67,9 +67,10 @@ def visible(real: Tensor) -> Tensor:
 
 def masked_softmax(scores: Tensor, seen: Tensor) -> Tensor:
     """Softmax over the last axis among what is seen; a row that sees nothing is all zero."""
-    seen = ops.broadcast_to(seen, ops.shape(scores))
-    weights = ops.softmax(ops.where(seen, scores, FAR), axis=-1)
-    return ops.where(seen, weights, 0.0)
+    scores = ops.where(seen, scores, FAR)
+    powers = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
+    powers = ops.where(seen, powers, 0.0)
+    return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 1e-30)
 
 
 def combine(left: Parts, right: Parts) -> Parts:
@@ -202,12 +203,8 @@ class ConstantQueryAttention(_MigrationAttention):
 
     def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
         """$\\alpha_{T,t}$ by the definition, float `(B, heads, T + 1, T)`."""
-        scores = ops.transpose(self.scores(migrations(states)), (0, 2, 1))[:, :, None, :]
-        seen = visible(real)[:, None]
-        scores = ops.broadcast_to(
-            scores, (ops.shape(scores)[0], self.heads, ops.shape(seen)[2], ops.shape(seen)[3])
-        )
-        return masked_softmax(scores, seen)
+        scores = ops.transpose(self.scores(migrations(states)), (0, 2, 1))
+        return masked_softmax(scores[:, :, None, :], visible(real)[:, None])
 
 
 @keras.saving.register_keras_serializable("imtlib")

@@ -36,14 +36,14 @@ def inputs(histories: Histories, max_length: int) -> Arrays:
 
     Returns:
         `item`, `scenario`, `behaviour`, `gap` (`gap_bucket` of the time since the event before; 0 at the
-        first that is kept): int32 `(n, T)`, T the longest kept history and at least 1; `length`: int32 `(n,)`;
+        first that is kept): int32 `(n, T)`, T the longest kept history and at least 2; `length`: int32 `(n,)`;
         `request_scenario`, `request_gap`: int32 `(n, T + 1)`, at position t the scenario of the event
         that follows and the time until it, at position `length` those of the request; `profile`:
         float32 `(n, P)`.
     """
     whole = np.diff(histories.starts)
     length = np.minimum(whole, max_length).astype(np.int32)
-    width = max(int(length.max(initial=0)), 1)
+    width = max(int(length.max(initial=0)), 2)
     column = np.arange(width)
     real = column < length[:, None]
     event = np.where(real, (histories.starts[1:] - length)[:, None] + column, 0)

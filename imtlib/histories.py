@@ -76,3 +76,7 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def select(self, rows: slice | IntArray | TimeArray) -> Part:
+        """The requests of the given rows, in the given order."""
+        return Part(self.histories.select(rows), self.target[rows], self.user[rows], self.name)

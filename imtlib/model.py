@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
@@ -17,12 +20,16 @@ from imtlib.batching import by_length, gap_bucket, inputs
 from imtlib.chunked import total_log_p
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
 from imtlib.errors import ModelFileError
+from imtlib.listing import Event, history_of_events, in_catalogue, recommend
 from imtlib.log import OTHER, BehaviourLog, Catalogue, Histories
 from imtlib.prediction import InterestPoints, ItemQuery, coming_interests, item_logits
-from imtlib.recommendation import items_through_interests
+from imtlib.recommendation import Policy, items_through_interests
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
 
 Float32 = NDArray[np.float32]
+
+FORMAT = 1
+"""Of saved models; it changes when an older file would be misread."""
 
 
 def pack_catalogue(catalogue: Catalogue) -> dict[str, Any]:
@@ -286,6 +293,85 @@ class InterestMigrationModel(keras.Model):
         """log p of the next item: float32 `(n, N)`, each row over the whole catalogue, in its order."""
         return self.outputs(histories, ("log_p",))["log_p"]
 
+    def log_z(self, query: Float32) -> NDArray[np.float64]:
+        """$\\log Z_{y'}$ of each interest: queries `(n, d)` give float64 `(n, K)`; −∞ for one without items."""
+        table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.item_bias)
+        logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
+        top = logits.max(axis=1, keepdims=True)
+        with np.errstate(divide="ignore"):
+            within: NDArray[np.float64] = top + np.log(np.exp(logits - top) @ self.catalogue.item_interests)
+        return within
+
+    def recommend(
+        self,
+        log: BehaviourLog | None = None,
+        *,
+        user: str | None = None,
+        history: Histories | Sequence[Event] | None = None,
+        k: int = 10,
+        scenario: str | None = None,
+        at: int | None = None,
+        profile: Mapping[str, str] | None = None,
+        allowed: Collection[str] | None = None,
+        policy: Policy | None = None,
+        reasons: int = 2,
+    ) -> pd.DataFrame:
+        """The best k items for a user of a log, or for a history of its own; each with its reason.
+
+        Args:
+            log, user: whose events are the history; the names are matched to the model's.
+            history: instead of these, one row of histories, or events by their names; may be empty.
+            k: how many.
+            scenario: where they will be shown; by default where the last event was.
+            at: when, seconds since 1970; by default the time of the last event.
+            profile: the user's features, with events; it makes the first state if the model uses it.
+            allowed: names of the items that may be shown, such as those in stock.
+            policy: see `Policy`.
+            reasons: how many events to name for each item.
+
+        Returns:
+            One row an item, best first: see `imtlib.listing.recommend`.
+
+        Raises:
+            ValueError: neither a user of a log nor a history is given; or `k` is out of range.
+            UnknownNameError: the user, or an item, scenario, behaviour or feature, is not known.
+        """
+        if log is not None and user is not None and history is None:
+            asked = log.history_of(user, scenario, at)
+        elif history is not None and log is None and user is None:
+            if isinstance(history, Histories):
+                asked = history
+            else:
+                asked = history_of_events(self.catalogue, history, scenario, at, profile)
+        else:
+            raise ValueError("give a log and a user of it, or a history: recommend(log, user=…) or (history=…)")
+        asked = in_catalogue(asked, self.catalogue)
+        return recommend(self, asked, k=k, allowed=allowed, policy=policy, reasons=reasons)
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+        """Save weights, settings and catalogue in Keras' format; no user is named in it.
+
+        Args:
+            filepath: ends in `.keras`. The file appears at one stroke, when it is whole.
+            overwrite: whether a file of this name may be replaced.
+            kwargs: as Keras has them.
+
+        Raises:
+            FileExistsError: the file exists and `overwrite` is false.
+            ValueError: the name does not end in `.keras`.
+        """
+        path = Path(filepath)
+        if path.suffix != ".keras":
+            raise ValueError(f"a model's file ends in .keras, not {path.name!r}")
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} exists: choose another name, or overwrite=True")
+        fresh = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+        try:
+            super().save(fresh, **kwargs)
+            os.replace(fresh, path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
     def start(self, profile: Float32 | None = None) -> State:
         """Before the first event. `profile` is the one-hot of the given features, `(P,)`; none is unknown."""
         width = sum(len(values) for values in self.catalogue.user_features.values())
@@ -364,22 +450,22 @@ class InterestMigrationModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the catalogue as plain lists."""
-        return {"name": self.name, "catalogue": pack_catalogue(self.catalogue), **self.settings}
+        return {"format": FORMAT, "catalogue": pack_catalogue(self.catalogue), **self.settings}
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The model of a saved configuration, with fresh weights.
 
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """One event by its names.
-
-    Attributes:
-        item, scenario, behaviour: names that the catalogue holds.
-        time: seconds since 1970 (UTC).
-    """
-
-    item: str
-    scenario: str
-    behaviour: str
-    time: int
+        Raises:
+            ModelFileError: the configuration is of another format.
+        """
+        settings = dict(config)
+        if settings.pop("format", None) != FORMAT:
+            raise ModelFileError(
+                f"the saved model has format {config.get('format')}, this version reads {FORMAT}: "
+                "load it with the version that saved it, or train it again"
+            )
+        return cls(**settings)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

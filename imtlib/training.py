@@ -18,7 +18,7 @@ from tqdm import tqdm
 from imtlib.batching import Arrays, TrainingBatches
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
-from imtlib.log import IntArray
+from imtlib.log import IntArray, Part
 from imtlib.model import InterestMigrationModel
 from imtlib.splits import Split
 
@@ -55,9 +55,11 @@ def fit(
     *,
     epochs: int = 20,
     batch: int = 64,
+    stretch: int = 64,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.01,
     patience: int = 5,
+    judged: int = 1000,
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -73,9 +75,12 @@ def fit(
         split: `train` to learn from, `valid` to choose the epoch by (NDCG@10). `test` is not touched.
         epochs: passes, at most; in each, one window of every user.
         batch: users a step.
+        stretch: events of a user that are learnt from in one epoch, at most: a window at a random place.
+            Shorter windows of more users make quicker steps; scoring reads `model.max_length` events.
         learning_rate: the highest rate of AdamW.
         weight_decay: of AdamW; biases, norms and scores of single items are left out.
         patience: epochs without a better validation figure before it stops.
+        judged: on how many validation requests, at most, each epoch is measured; drawn by the seed.
         seed: of windows, order and dropout. The weights' own first values come from
             `keras.utils.set_random_seed`, called before the model is made.
         folder: where each epoch is kept; a run with the same folder and settings goes on from there.
@@ -89,7 +94,7 @@ def fit(
         ModelFileError: the folder holds a run with other settings, another model or another split.
         ValueError: there is no event to learn from, or none to choose by.
     """
-    batches = TrainingBatches(split.train, batch, model.max_length, seed)
+    batches = TrainingBatches(split.train, batch, stretch, seed)
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
     steps = len(batches)
@@ -105,12 +110,16 @@ def fit(
         "split": split.hash,
         "epochs": epochs,
         "batch": batch,
+        "stretch": stretch,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
+        "judged": judged,
         "seed": seed,
     }
+    chosen = np.random.default_rng(seed).permutation(len(split.valid))[:judged]
+    valid = split.valid.select(np.sort(chosen))
     with tempfile.TemporaryDirectory() as own:
-        run = _Run(model, split, batches, Path(folder or own), settings, patience, progress)
+        run = _Run(model, valid, batches, Path(folder or own), settings, patience, progress)
         done = run.resume()
         if not run.finished(epochs):
             model.fit(
@@ -146,7 +155,7 @@ class _Run(keras.callbacks.Callback):
     def __init__(
         self,
         model: InterestMigrationModel,
-        split: Split,
+        valid: Part,
         batches: TrainingBatches,
         folder: Path,
         settings: dict[str, Any],
@@ -154,7 +163,7 @@ class _Run(keras.callbacks.Callback):
         progress: bool,
     ) -> None:
         super().__init__()
-        self.subject, self.split, self.batches = model, split, batches
+        self.subject, self.valid, self.batches = model, valid, batches
         self.folder, self.settings, self.patience, self.progress = folder, settings, patience, progress
         self.history: list[dict[str, float]] = []
         self.bar = tqdm(disable=True)
@@ -205,7 +214,7 @@ class _Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure, keep, and stop if it no longer gets better."""
-        report = evaluate(self.subject, self.split.valid)
+        report = evaluate(self.subject, self.valid)
         row = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
         row |= {name: float(report[name]) for name in ("HR@10", CHOSEN_BY)}
         self.history.append(row)

@@ -17,7 +17,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.attention import FAR
+from imtlib.attention import masked_softmax
 from imtlib.encoding import Tensor
 
 FloatArray = NDArray[np.float64]
@@ -49,10 +49,10 @@ class CurrentInterest(keras.layers.Layer):
         Returns:
             $b_0 … b_T$, float `(B, T + 1, K + 1)`; each row sums to one, the last column is START.
         """
-        logits = ops.where(possible, self.dense(state[:, 1:]), FAR)
+        among = masked_softmax(self.dense(state[:, 1:]), possible)
         stand_in = expected[:, :-1] / (ops.sum(expected[:, :-1], axis=-1, keepdims=True) + 1e-9)
         known = ops.any(possible, axis=-1, keepdims=True)
-        belief = ops.where(known, ops.softmax(logits, axis=-1), stand_in)
+        belief = ops.where(known, among, stand_in)
         later = ops.pad(belief, ((0, 0), (0, 0), (0, 1)))
         start = ops.one_hot(ops.full((ops.shape(state)[0], 1), self.interests), self.interests + 1)
         return ops.concatenate([ops.cast(start, later.dtype), later], axis=1)
@@ -98,7 +98,7 @@ class MigrationMatrix(keras.layers.Layer):
         """
         given = ops.tensordot(self.left * self.from_context(context)[..., None, :], self.right, axes=1)
         table = self.common + self.by_scenario
-        return ops.softmax(ops.take(table, scenario, axis=0) + given, axis=-1)
+        return ops.exp(ops.log_softmax(ops.take(table, scenario, axis=0) + given, axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -1,0 +1,83 @@
+"""Weights that come with the book: settings and numbers alone, put together with data that is fetched."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from imtlib.datasets import load_dataset
+from imtlib.errors import ModelFileError
+from imtlib.model import FORMAT, InterestMigrationModel
+
+HERE = Path(__file__).parent
+PLACES = (HERE.parent / "data" / "pretrained", HERE / "pretrained")
+"""In a clone, and in an installed wheel."""
+
+
+def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> InterestMigrationModel:
+    """A trained model of a data set: its shipped weights with the fetched catalogue.
+
+    Args:
+        name: such as `"movielens-1m"`, as `load_dataset` has it.
+        folder: that holds `name.json` and `name.weights.h5`; by default where the library keeps them.
+
+    Returns:
+        The model, ready to score and recommend.
+
+    Raises:
+        ModelFileError: there are no such weights, or they are of another format, or were made for a
+            catalogue other than the one fetched.
+        DownloadError: the data could not be fetched.
+    """
+    place = _find(name, PLACES if folder is None else (Path(folder),))
+    card = json.loads((place / f"{name}.json").read_text("utf8"))
+    if card["format"] != FORMAT:
+        raise ModelFileError(
+            f"{place / name}.json has format {card['format']}, this version reads {FORMAT}: "
+            "take the weights that belong to this version of the library"
+        )
+    catalogue = load_dataset(name).catalogue
+    if catalogue.fingerprint != card["fingerprint"]:
+        raise ModelFileError(
+            f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the data fetched has "
+            f"{catalogue.fingerprint[:12]}…: delete the cached data and fetch it again"
+        )
+    model = InterestMigrationModel(catalogue, **card["settings"])
+    weights = place / f"{name}.weights.h5"
+    try:
+        model.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelFileError(f"{weights} cannot be read: {str(error).splitlines()[0]}; restore the file") from error
+    return model
+
+
+def keep_pretrained(
+    model: InterestMigrationModel, name: str, folder: str | os.PathLike[str], about: dict[str, Any]
+) -> None:
+    """Write what `load_pretrained` reads: settings, fingerprint and weights; no name of any item.
+
+    Args:
+        model: trained.
+        name: of the data set.
+        folder: to write to; it is made if need be.
+        about: what a reader should know: the command, the seed, the figures, the terms of use.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    card = {"format": FORMAT, "fingerprint": model.catalogue.fingerprint, "settings": model.settings, **about}
+    with tempfile.TemporaryDirectory(dir=place) as fresh:
+        model.save_weights(Path(fresh) / f"{name}.weights.h5")
+        (Path(fresh) / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", "utf8")
+        for file in Path(fresh).iterdir():
+            os.replace(file, place / file.name)
+
+
+def _find(name: str, places: tuple[Path, ...]) -> Path:
+    for place in places:
+        if (place / f"{name}.json").exists():
+            return place
+    known = sorted({file.stem for place in places if place.exists() for file in place.glob("*.json")})
+    raise ModelFileError(f"no trained weights for {name!r}: there are {known or 'none'} in {places[0]}")

@@ -1,0 +1,24 @@
+"""What tests of the model share."""
+
+from __future__ import annotations
+
+import pytest
+from worlds import small_catalogue, trained
+
+from imtlib.catalogue import Catalogue
+from imtlib.model import InterestMigrationModel
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return small_catalogue()
+
+
+@pytest.fixture(scope="session", params=["constant", "state", "self"])
+def model(request: pytest.FixtureRequest) -> InterestMigrationModel:
+    return trained(request.param, use_profile=True, use_request_time=True)
+
+
+@pytest.fixture(scope="session")
+def constant_model() -> InterestMigrationModel:
+    return trained("constant", use_profile=True, use_request_time=True)

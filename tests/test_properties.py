@@ -1,0 +1,108 @@
+"""What must hold of the five steps, to 1e-5 on weights that have learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import properties
+import pytest
+from worlds import random_histories, trained
+
+from imtlib.attention import ConstantQueryAttention, SelfAttention, StateQueryAttention
+from imtlib.histories import Histories
+from imtlib.listing import Event
+from imtlib.model import InterestMigrationModel
+from imtlib.saving import load_model
+
+ON_MODELS = [
+    properties.future_never_reaches_past,
+    properties.padding_changes_nothing,
+    properties.weights_are_of_the_past,
+    properties.sums_are_one,
+    properties.rows_are_mixed_not_averaged,
+]
+
+
+def layer_of(kind: type[keras.layers.Layer]) -> keras.layers.Layer:
+    keras.utils.set_random_seed(5)
+    layer = kind(units=16, heads=4)
+    layer(np.zeros((1, 3, 16), np.float32), np.ones((1, 2), bool))
+    return layer
+
+
+@pytest.mark.parametrize("holds", ON_MODELS, ids=lambda check: check.__name__)
+def test_property(model: InterestMigrationModel, holds) -> None:
+    assert holds(model) is None
+
+
+@pytest.mark.parametrize("kind", [ConstantQueryAttention, StateQueryAttention])
+def test_attention_equals_its_definition(kind) -> None:
+    assert properties.attention_equals_definition(layer_of(kind)) is None
+
+
+def test_a_later_score_larger_by_100_changes_nothing_before_it() -> None:
+    assert properties.large_later_scores_change_nothing(layer_of(ConstantQueryAttention)) is None
+
+
+def test_lstm_keeps_the_future_out() -> None:
+    assert properties.future_never_reaches_past(trained("constant", cell="lstm")) is None
+
+
+def test_batch_order_changes_nothing(model: InterestMigrationModel) -> None:
+    histories = random_histories(model.catalogue, [5, 1, 0, 12, 3])
+    order = np.array([3, 0, 4, 2, 1])
+    properties.close(model.score(histories)[order], model.score(histories.select(order)))
+
+
+def test_score_is_what_call_says_at_the_last_position(model: InterestMigrationModel) -> None:
+    batch = properties.a_batch(model)
+    whole = properties.numbers(model(batch))
+    ends = model.outputs(random_histories(model.catalogue, properties.LENGTHS), ("query", "next_interest"))
+    for name, values in ends.items():
+        properties.close(values, whole[name][np.arange(4), batch["length"]])
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_incremental_equals_whole(cell: str) -> None:
+    model = trained("constant", cell=cell, use_profile=True, use_request_time=True)
+    names = model.catalogue
+    history = random_histories(names, [11], seed=8)
+    state = model.start(history.profile[0])
+    for length in range(12):
+        asked, at = names.scenarios[length % 3], int(history.time[max(length - 1, 0)]) + 100
+        so_far = Histories(
+            names,
+            np.array([0, length]),
+            *(values[:length] for values in (history.item, history.scenario, history.behaviour, history.time)),
+            np.array([length % 3], np.int32),
+            np.array([at]),
+            history.profile,
+        )
+        properties.close(model.score_state(state, asked, at), model.score(so_far)[0])
+        if length < 11:
+            codes = (history.item[length], history.scenario[length], history.behaviour[length])
+            event = Event(
+                names.items[codes[0]], names.scenarios[codes[1]], names.behaviours[codes[2]], int(history.time[length])
+            )
+            state = model.step(state, event)
+
+
+def test_step_needs_a_constant_query() -> None:
+    with pytest.raises(ValueError, match="no incremental form"):
+        trained("state").start()
+
+
+def test_saved_and_loaded_scores_are_the_same(model: InterestMigrationModel, tmp_path: Path) -> None:
+    model.save(tmp_path / "model.keras")
+    histories = random_histories(model.catalogue, [5, 0, 12])
+    properties.close(load_model(tmp_path / "model.keras").score(histories), model.score(histories))
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_self_attention_ignores_what_is_masked() -> None:
+    layer = layer_of(SelfAttention)
+    states = np.random.default_rng(0).normal(size=(1, 6, 16)).astype(np.float32)
+    short = layer(states[:, :4], np.ones((1, 3), bool))
+    properties.close(np.asarray(layer(states, np.ones((1, 5), bool)))[:, :4], np.asarray(short))

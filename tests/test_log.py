@@ -18,7 +18,9 @@ EVENTS = pd.DataFrame(
     ],
     columns=["user", "item", "scenario", "behaviour", "time"],
 )
-ITEMS = pd.DataFrame({"item": ["ink", "pad", "pen", "cap"], "interests": ["a|b", "b", "a", "c"], "price": [1, 2, 3, 4]})
+ITEMS = pd.DataFrame(
+    {"item": ["ink", "pad", "pen", "cap"], "interests": ["a|b", "b", "a", "c"], "price": [1, 2, 3, 4]}
+)
 USERS = pd.DataFrame({"user": ["bob", "cy", "ann"], "age": [30, 9, None], "town": ["Rom", "Ulm", "Ulm"]})
 
 
@@ -75,13 +77,15 @@ def test_history_at_a_moment_knows_nothing_later(log: BehaviourLog) -> None:
 
 
 def test_a_history_that_cannot_be_had_says_what_to_give(log: BehaviourLog) -> None:
-    with pytest.raises(UnknownNameError, match="unknown user 'dan': the log holds 3 users.*exactly"):
+    with pytest.raises(UnknownNameError, match=r"unknown user 'dan': the log holds 3 users.*exactly"):
         log.history_of("dan")
     with pytest.raises(UnknownNameError, match="unknown scenario 'sea'"):
         log.history_of("ann", scenario="sea")
-    with pytest.raises(LogError, match="'cy' has no event.*give `at`"):
+    with pytest.raises(LogError, match=r"'cy' has no event.*give `at`"):
         log.history_of("cy")
-    with pytest.raises(LogError, match=r"'cy' has no event at or before 5 .*give `scenario`, one of \['shop'"):
+    with pytest.raises(
+        LogError, match=r"'cy' has no event at or before 5 .*give `scenario`, one of \['shop'"
+    ):
         log.history_of("cy", at=5)
     with pytest.raises(LogError, match="not a moment: 'soon'"):
         log.history_of("ann", at="soon")
@@ -118,7 +122,12 @@ def test_keep_frequent_counts_once_and_keeps_order() -> None:
     assert kept.catalogue.interests == ("x", "z")
     assert kept.catalogue.scenarios == ("s",)
     assert kept.catalogue.item_interests.tolist() == [[True, False], [True, True]]
-    assert kept.to_frame()[["user", "item"]].values.tolist() == [["v", "a"], ["v", "b"], ["u", "a"], ["u", "b"]]
+    assert kept.to_frame()[["user", "item"]].values.tolist() == [
+        ["v", "a"],
+        ["v", "b"],
+        ["u", "a"],
+        ["u", "b"],
+    ]
     assert kept.user_features["age"].tolist() == ["2", "3"]
     assert kept.item_features.index.tolist() == ["b", "a"]
     assert kept.notes[-1].endswith("counted once: 1 users, 2 items, 2 events.")

@@ -85,7 +85,9 @@ def test_whole_numbers_lose_their_point(ids: pd.Series) -> None:
         ["1970-01-02", "1970-01-02T00:00:01Z"],
         ["1970-01-02 08:00:00.5+08:00", "1970-01-02 00:00:01"],
         pd.to_datetime(["1970-01-02 00:00:00", "1970-01-02 00:00:01"]),
-        pd.to_datetime(["1970-01-02 00:00:00", "1970-01-02 00:00:01"]).tz_localize("UTC").tz_convert("Asia/Shanghai"),
+        pd.to_datetime(["1970-01-02 00:00:00", "1970-01-02 00:00:01"])
+        .tz_localize("UTC")
+        .tz_convert("Asia/Shanghai"),
         pd.Series(pd.to_datetime(["1970-01-02 00:00:00", "1970-01-02 00:00:01"]), dtype=object),
     ],
 )
@@ -133,7 +135,11 @@ def test_nothing_unusual_goes_untold() -> None:
     )
     assert log.users == ("u", "idle", "v")
     assert log.catalogue.interests == ("x", "y", "other")
-    assert log.catalogue.item_interests.tolist() == [[True, True, False], [False, False, True], [False, False, True]]
+    assert log.catalogue.item_interests.tolist() == [
+        [True, True, False],
+        [False, False, True],
+        [False, False, True],
+    ]
     assert log.item_features["price"].tolist()[:2] == [3, 4]
     assert np.isnan(log.item_features["price"].iloc[2])
     assert log.profile_vectors(np.arange(3)).tolist() == [[1], [0], [0]]
@@ -204,14 +210,20 @@ def test_missing_ids(write, column: str) -> None:
 
 def test_mixed_ids() -> None:
     mend = "table[column].astype(str)"
-    refused(events(user=pd.Series([1, "1"], dtype=object)), "row 2, column 'user'", "'1' is of type str", mend)
-    refused(events(item=pd.Series(["1", 1], dtype=object)), "row 2, column 'item'", "1 is of type number", mend)
+    refused(
+        events(user=pd.Series([1, "1"], dtype=object)), "row 2, column 'user'", "'1' is of type str", mend
+    )
+    refused(
+        events(item=pd.Series(["1", 1], dtype=object)), "row 2, column 'item'", "1 is of type number", mend
+    )
     refused(events(user=[2.0**60, 1.0]), "row 1, column 'user'", "too large to be exact")
 
 
 def test_rows_that_stand_twice_in_a_table() -> None:
     items = pd.DataFrame({"item": ["a", "b", "a"], "interests": "x"})
-    refused(events(), "the items (a DataFrame), row 3, column 'item'", "'a' stands in row 1 already", items=items)
+    refused(
+        events(), "the items (a DataFrame), row 3, column 'item'", "'a' stands in row 1 already", items=items
+    )
     users = pd.DataFrame({"user": ["v", "v"]})
     refused(events(), "the users (a DataFrame), row 2, column 'user'", "Keep one row", users=users)
 
@@ -221,7 +233,9 @@ def test_files_that_cannot_be_read(write, tmp_path: Path) -> None:
     refused(write(GOOD + "7,ink,shop,view,30,more\n"), "events.csv: a line has more fields", "line 5")
     wide = GOOD.replace(",30\n", ",30,more\n").replace(",20\n", ",20,more\n")
     refused(write(wide), "events.csv: a line has more fields")
-    assert len(read_log(write(wide.replace("more", "")))) == 3  # a separator at the end of each line is harmless
+    assert (
+        len(read_log(write(wide.replace("more", "")))) == 3
+    )  # a separator at the end of each line is harmless
     refused(write("no table", "events.parquet"), "events.parquet cannot be read", "again")
     refused(write("no archive", "events.csv.gz"), "events.csv.gz cannot be read")
     whole = gzip.compress((GOOD * 999).encode())

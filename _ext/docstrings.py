@@ -1,0 +1,86 @@
+"""Lets docstrings be written as they are read: `code` in backticks, formulas between dollar signs.
+
+Sphinx reads docstrings as reStructuredText. Before it does, this turns the marks that the library uses into
+theirs. The name of a class in backticks becomes a link to it. And it writes the types of arrays as the code has them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sphinx.application import Sphinx
+
+MARKS = re.compile(
+    r"""
+      ^(?P<indent>[ ]*)\$\$(?P<display>.+?)\$\$(?P<stop>[.,;:]?)
+    | ``[^`]+``
+    | (?<![:`])`(?P<code>[^`]+)`(?!`)
+    | \$(?P<formula>[^$]+)\$
+    | (?P<bar>\|)
+    """,
+    re.DOTALL | re.MULTILINE | re.VERBOSE,
+)
+CLASS = re.compile(r"(?!True|False|None)(?:[A-Z][a-z]+)+")
+ARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[~?(?:typing\.)?tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[(~?[\w.]+)\]\]")
+HELD = ("attribute", "data", "property")
+"""Kinds whose first line napoleon would take for a type when it holds a colon; ours are sentences."""
+
+
+def as_rst(text: str) -> str:
+    """The same text with reStructuredText's marks."""
+    return MARKS.sub(_converted, text)
+
+
+def _converted(found: re.Match[str]) -> str:
+    if found["display"]:
+        indent, formula = found["indent"], found["display"].strip() + found["stop"]
+        body = "\n".join(f"{indent}   {line.strip()}" for line in formula.splitlines())
+        return f"{indent}.. math::\n\n{body}\n\n{indent}"
+    if found["bar"]:
+        return r"\|"
+    # reStructuredText wants space around its marks; a backslash before a space is one that does not show.
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    return ("\\ " if before.isalnum() else "") + _inline(found) + ("\\ " if after.isalnum() or after in ("[", "(") else "")
+
+
+def _inline(found: re.Match[str]) -> str:
+    if found["formula"]:
+        return f":math:`{' '.join(found['formula'].split())}`"
+    if found["code"]:
+        code = " ".join(found["code"].split())
+        return f":py:obj:`~.{code}`" if CLASS.fullmatch(code) else f"``{code}``"
+    return found[0]
+
+
+class _Held:
+    """Our text of the kinds above, kept while napoleon works on its own copy."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, list[str]] = {}
+
+    def before(self, app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+        lines[:] = as_rst("\n".join(lines)).split("\n")
+        if what in HELD:
+            self.lines[name] = list(lines)
+
+    def after(self, app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+        if what in HELD:
+            lines[:] = self.lines.pop(name)
+
+
+def short_types(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """`NDArray[int32]` in place of what it stands for."""
+    signature = signature and ARRAY.sub(r"NDArray[\1]", signature)
+    return signature, returns and ARRAY.sub(r"NDArray[\1]", returns)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx, on both sides of napoleon."""
+    held = _Held()
+    app.connect("autodoc-process-docstring", held.before, priority=100)
+    app.connect("autodoc-process-docstring", held.after, priority=900)
+    app.connect("autodoc-process-signature", short_types)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

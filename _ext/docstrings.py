@@ -1,7 +1,7 @@
 """Lets docstrings be written as they are read: `code` in backticks, formulas between dollar signs.
 
 Sphinx reads docstrings as reStructuredText. Before it does, this turns the marks that the library uses into
-theirs. The name of a class in backticks becomes a link to it. And it writes the types of arrays as the code has them.
+theirs. The name of a class in backticks becomes a link to it. Types of arrays are written as in the code.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.util import inspect
 
 MARKS = re.compile(
     r"""
@@ -22,7 +23,10 @@ MARKS = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 CLASS = re.compile(r"(?!True|False|None)(?:[A-Z][a-z]+)+")
-ARRAY = re.compile(r"~?(?:numpy\.)?ndarray\[~?(?:typing\.)?tuple\[~?(?:typing\.)?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[(~?[\w.]+)\]\]")
+ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[~?tuple\[~?(?:typing\.)?Any, \.\.\.\], "
+    r"~?(?:numpy\.)?dtype\[(~?[\w.]+)\]\]"
+)
 HELD = ("attribute", "data", "property")
 """Kinds whose first line napoleon would take for a type when it holds a colon; ours are sentences."""
 
@@ -41,7 +45,11 @@ def _converted(found: re.Match[str]) -> str:
         return r"\|"
     # reStructuredText wants space around its marks; a backslash before a space is one that does not show.
     before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
-    return ("\\ " if before.isalnum() else "") + _inline(found) + ("\\ " if after.isalnum() or after in ("[", "(") else "")
+    return (
+        ("\\ " if before.isalnum() else "")
+        + _inline(found)
+        + ("\\ " if after.isalnum() or after in ("[", "(") else "")
+    )
 
 
 def _inline(found: re.Match[str]) -> str:
@@ -69,12 +77,14 @@ class _Held:
             lines[:] = self.lines.pop(name)
 
 
-def short_types(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+def signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, given: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """`NDArray[int32]` in place of what it stands for."""
-    signature = signature and ARRAY.sub(r"NDArray[\1]", signature)
-    return signature, returns and ARRAY.sub(r"NDArray[\1]", returns)
+    """A layer's own arguments, which Keras hides; and `NDArray[int32]` in place of what it stands for."""
+    if what == "class" and given == "(*args, **kwargs)":
+        own = inspect.signature(obj.__init__, bound_method=True)
+        given = inspect.stringify_signature(own, show_return_annotation=False, unqualified_typehints=True)
+    return given and ARRAY.sub(r"NDArray[\1]", given), returns and ARRAY.sub(r"NDArray[\1]", returns)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -82,5 +92,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     held = _Held()
     app.connect("autodoc-process-docstring", held.before, priority=100)
     app.connect("autodoc-process-docstring", held.after, priority=900)
-    app.connect("autodoc-process-signature", short_types)
+    app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

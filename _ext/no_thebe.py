@@ -1,4 +1,4 @@
-"""Leaves out the scripts of Thebe, which the theme adds to every page: the book runs no code in the browser."""
+"""Leaves out the scripts of Thebe, which the theme adds: the book runs no code in the browser."""
 
 from __future__ import annotations
 

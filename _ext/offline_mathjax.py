@@ -13,10 +13,10 @@ FONTS = "output/chtml/fonts/woff-v2"
 
 
 def wheel_folder() -> Path:
-    """The `mathjax` folder of the wheel sphinx-mathjax-offline, whose package has a name that no import can say."""
+    """The `mathjax` folder of sphinx-mathjax-offline, a package whose name no import statement can say."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the package sphinx-mathjax-offline is missing: run `make book`, which installs it")
+        raise ModuleNotFoundError("sphinx-mathjax-offline is missing: run `make book`, which installs it")
     return Path(spec.origin).parent / "static" / "mathjax"
 
 

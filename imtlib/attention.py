@@ -23,6 +23,9 @@ from imtlib.encoding import Tensor
 FAR = -1e9
 """The score of what may not be seen: large, and finite, so that no row of nothing but this gives NaN."""
 
+LEVELS = 10
+"""How often a scan halves a sequence whose length is not known when its graph is made: 1,024 events."""
+
 Parts = tuple[Tensor, ...]
 
 
@@ -86,7 +89,9 @@ def combine(left: Parts, right: Parts) -> Parts:
     return m, n1 * a[..., None] + n2 * b[..., None], d1 * a + d2 * b
 
 
-def prefix_scan(join: Callable[[Parts, Parts], Parts], parts: Parts, empty: Parts, levels: int = 20) -> Parts:
+def prefix_scan(
+    join: Callable[[Parts, Parts], Parts], parts: Parts, empty: Parts, levels: int = LEVELS
+) -> Parts:
     """Join every prefix of a sequence, in work that grows linearly with its length (Blelloch, 1990).
 
     Neighbours are joined into a sequence of half the length, its prefixes are found in the same way,
@@ -96,13 +101,13 @@ def prefix_scan(join: Callable[[Parts, Parts], Parts], parts: Parts, empty: Part
         join: an associative function of two elements.
         parts: the elements, each part `(B, T, …)`.
         empty: the element that changes nothing, each part `(B, 1, …)`.
-        levels: how often to halve; 2 ** levels must reach T (the default is over a million).
+        levels: how often to halve where T is not known beforehand; 2 ** levels must reach it.
 
     Returns:
         The joined prefixes, shaped as `parts`.
     """
     static = parts[0].shape[1]
-    if levels == 0 or static == 1:
+    if static == 1 or (static is None and levels == 0):
         return parts
     left = tuple(x[:, ::2] for x in parts)
     right = tuple(ops.concatenate([x, e], axis=1)[:, 1::2] for x, e in zip(parts, empty, strict=True))

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.attention import ATTENTIONS, ConstantQueryAttention, Parts
+from imtlib.attention import ATTENTIONS, LEVELS, ConstantQueryAttention, Parts
 from imtlib.batching import by_length, gap_bucket, inputs
 from imtlib.chunked import total_log_p
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
@@ -80,7 +80,8 @@ class InterestMigrationModel(keras.Model):
             measured against.
 
     Raises:
-        ValueError: `heads` does not divide `units`, or a name is not one of the choices.
+        ValueError: `heads` does not divide `units`, a name is not one of the choices, or `max_length` is
+            out of range.
     """
 
     def __init__(
@@ -104,6 +105,8 @@ class InterestMigrationModel(keras.Model):
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else unpack_catalogue(catalogue)
         if attention not in ATTENTIONS:
             raise ValueError(f"unknown attention {attention!r}: choose one of {sorted(ATTENTIONS)}")
+        if not 1 <= max_length <= 2**LEVELS:
+            raise ValueError(f"max_length={max_length} is not between 1 and {2**LEVELS:,}")
         self.settings = {
             "units": units,
             "layers": layers,

@@ -38,7 +38,7 @@ def rows_from_an_averaged_interest(belief: Any, matrix: Any) -> Any:
     return ops.softmax(ops.sum(belief[..., None] * ops.log(matrix + 1e-9), axis=-2), axis=-1)
 
 
-def one_global_maximum(join: Any, parts: Any, empty: Any, levels: int = 20) -> Any:
+def one_global_maximum(join: Any, parts: Any, empty: Any, levels: int = 10) -> Any:
     scores, value, ones = parts
     powers = ops.exp(scores - ops.max(scores, axis=1, keepdims=True))
     return scores, ops.cumsum(value * powers[..., None], axis=1), ops.cumsum(ones * powers, axis=1)

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.catalogue import Catalogue
 from imtlib.errors import LogError, ModelFileError
-from imtlib.log import BehaviourLog, Catalogue, Histories
+from imtlib.histories import Histories
+from imtlib.log import BehaviourLog
 
 FloatArray = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -52,7 +54,7 @@ class Transitions:
         ValueError: `smoothing` is not positive.
     """
 
-    def __init__(self, log: BehaviourLog, smoothing: float = 1.0) -> None:
+    def __init__(self, log: BehaviourLog, smoothing: float = 10.0) -> None:
         self.catalogue = log.catalogue
         self._successors = _Successors(log, smoothing)
 
@@ -65,8 +67,10 @@ class Transitions:
 class SmoothedTransitions:
     """The Markov chain asked from each of the last items, and the answers averaged.
 
-    $p(j) = \\sum_{l=1}^{\\text{last}} d^{\\,l-1} p(j \\mid i_{T+1-l}) \\big/ \\sum_l d^{\\,l-1}$, p(j | i) as in `Transitions`;
-    a shorter history sums over what it has.
+    $$p(j) = \\sum_{l=1}^{\\text{last}} d^{\\,l-1} p(j \\mid i_{T+1-l})
+    \\Big/ \\sum_{l=1}^{\\text{last}} d^{\\,l-1},$$
+
+    p(j | i) as in `Transitions`; a shorter history sums over what it has.
 
     Args:
         log: what is counted.
@@ -79,7 +83,9 @@ class SmoothedTransitions:
         ValueError: `last`, `decay` or `smoothing` is not positive.
     """
 
-    def __init__(self, log: BehaviourLog, last: int = 10, decay: float = 0.8, smoothing: float = 1.0) -> None:
+    def __init__(
+        self, log: BehaviourLog, last: int = 10, decay: float = 0.8, smoothing: float = 10.0
+    ) -> None:
         if last < 1 or decay <= 0:
             raise ValueError(f"last={last} and decay={decay} must be positive")
         self.catalogue = log.catalogue

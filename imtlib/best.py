@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.catalogue import Catalogue, IntArray
 from imtlib.errors import ModelFileError
-from imtlib.log import Catalogue, Histories, IntArray
+from imtlib.histories import Histories
 from imtlib.truth import FloatArray, Laws
 
 BLOCK = 512
@@ -18,17 +19,18 @@ NEVER = -80.0
 class BestPredictor:
     """Bayes' rule with the true laws: nothing that sees only the log can have a lower expected log loss.
 
-    Hidden are the persona m and the interest y of each event. The predictor carries $α_T(m, y)$, the
+    Hidden are the persona m and the interest y of each event. The predictor carries $\\alpha_T(m, y)$, the
     probability of both given all that is visible: the group, and of each event scenario, item and behaviour.
     One event further,
 
-    $$α_{T+1}(m, y') \\propto p(i \\mid y', \\text{seen})\\; p(b \\mid m, y') \\sum_y α_T(m, y)\\, π_{T,m}(y' \\mid y),$$
+    $$\\alpha_{T+1}(m, y') \\propto p(i \\mid y', \\text{seen})\\; p(b \\mid m, y')
+    \\sum_y \\alpha_T(m, y)\\, \\pi_{T,m}(y' \\mid y),$$
 
-    $\\pi$ as in `imtlib.truth.Laws`. Triggers are visible and are not used up, so nothing else need be carried.
+    $\\pi$ as in `imtlib.truth.Laws`. Triggers are visible and not used up, so nothing else need be carried.
     Source: the forward recursion of hidden Markov models (Rabiner, 1989).
 
     Args:
-        laws: of the simulation; a `Truth` holds them. `BestPredictor(dataclasses.replace(truth, trigger=0.0))` is
+        laws: of the simulation; a `Truth` holds them. With `dataclasses.replace(truth, trigger=0.0)` it is
             the same predictor, blind to triggers.
     """
 
@@ -77,7 +79,8 @@ class BestPredictor:
     def _blocks(self, histories: Histories) -> list[Histories]:
         if histories.catalogue.fingerprint != self.catalogue.fingerprint:
             raise ModelFileError(
-                "the histories' catalogue is not the simulated one: the best predictor knows its own world alone"
+                "the histories' catalogue is not the simulated one: the best predictor knows its own world "
+                "alone. Give it the truth that `simulate` returned with this log."
             )
         return [histories.select(slice(s, s + BLOCK)) for s in range(0, len(histories), BLOCK)]
 
@@ -111,13 +114,13 @@ class BestPredictor:
         return ahead
 
     def _mass(self, item: IntArray) -> FloatArray:
-        """Popularity of the unseen items of each interest before each event, `(n, T + 1, K)`; 1 where all are seen."""
+        """Popularity of each interest's unseen items before each event, `(n, T + 1, K)`; 1 if none left."""
         gone = np.cumsum(np.where(item[..., None] >= 0, self._attraction[item], 0.0), axis=1)
         mass = self._attraction.sum(axis=0) - np.pad(gone, ((0, 0), (1, 0), (0, 0)))
         return np.where(self._laws.left(item) > 0, mass, 1.0)
 
     def _personas(self, profile: NDArray[np.float32]) -> FloatArray:
-        """p(persona | group), `(n, M)`; personas are equally frequent, and a profile of zeros says nothing."""
+        """p(persona | group), `(n, M)`; personas are equally frequent, a profile of zeros says nothing."""
         told = profile.sum(axis=1, keepdims=True) > 0
         likelihood = np.where(told, profile @ self._laws.group.T, 1.0)
         share: FloatArray = likelihood / likelihood.sum(axis=1, keepdims=True)

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.catalogue import Catalogue, IntArray
 from imtlib.errors import LogError, ModelFileError
-from imtlib.log import Catalogue, Histories, IntArray, Part
+from imtlib.histories import Histories, Part
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -33,8 +34,8 @@ class Report(Mapping[str, float]):
     """What `evaluate` found: metrics by name, and everything they are means of.
 
     `report["NDCG@10"]` is a number, `list(report)` the names, `print(report)` a table. With r the rank of a
-    target, HR@k is the mean of [r ≤ k], NDCG@k of [r ≤ k] / log₂(1 + r), MRR of 1 / r. The log loss, in nats, is
-    the mean of −log p(target), p renormalised over the items not yet seen. coverage@k is the share of the
+    target, HR@k is the mean of [r ≤ k], NDCG@k of [r ≤ k] / log₂(1 + r), MRR of 1 / r. The log loss, in nats,
+    is the mean of −log p(target), p renormalised over the items not yet seen. coverage@k is the share of the
     catalogue that stands in at least one list of the best k. A metric over no request is NaN.
 
     Attributes:
@@ -191,8 +192,8 @@ def evaluate(model: Scorer, part: Part, *, ks: Sequence[int] = (1, 5, 10, 20), b
     names = part.histories.catalogue
     if model.catalogue.fingerprint != names.fingerprint:
         raise ModelFileError(
-            f"the model was made for another catalogue ({len(model.catalogue.items):,} items) than that of the "
-            f"{part.name} part ({len(names.items):,} items), or for other names or interests. "
+            f"the model was made for another catalogue ({len(model.catalogue.items):,} items) than that of "
+            f"the {part.name} part ({len(names.items):,} items), or for other names or interests. "
             "Evaluate it on the log it was made for, or make it anew for this log."
         )
     rank, loss = np.empty(len(part)), np.empty(len(part))
@@ -227,8 +228,9 @@ def _checked(
     if len(bad):
         row, item = rows[bad[0, 0]], part.histories.catalogue.items[bad[0, 1]]
         raise ValueError(
-            f"the score of item {item!r} at request {row} of the {part.name} part (user code {part.user[row]}) is "
-            f"{score[tuple(bad[0])]}, not a finite number; so are {len(bad) - 1:,} more of this batch"
+            f"the score of item {item!r} at request {row} of the {part.name} part (user code "
+            f"{part.user[row]}) is {score[tuple(bad[0])]}, not a finite number; so are "
+            f"{len(bad) - 1:,} more of this batch"
         )
     return score
 

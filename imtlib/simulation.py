@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.log import BehaviourLog, IntArray, TimeArray
+from imtlib.catalogue import IntArray, TimeArray
+from imtlib.log import BehaviourLog
 from imtlib.truth import FloatArray, Laws, Truth
 from imtlib.world import SCENARIOS, draw_world
 
@@ -22,15 +23,15 @@ CELLS = 2_000_000
 
 def simulate(
     users: int = 1200,
-    items: int = 240,
+    items: int = 160,
     interests: int = 8,
     scenarios: Sequence[str] = SCENARIOS,
     *,
-    events: int = 28,
+    events: int = 36,
     personas: int = 3,
-    trigger: float = 0.7,
-    lag: int = 5,
-    triggers: int = 4,
+    trigger: float = 0.8,
+    lag: int = 4,
+    triggers: int = 1,
     specific: float = 0.5,
     migration: float = 1.0,
     stay: float = 0.7,
@@ -48,9 +49,9 @@ def simulate(
         personas: M hidden kinds of user. The visible feature `group` names the persona of seven users in ten
             and is drawn at random for the others. One persona turns the difference off.
         trigger: λ, the strength of the causes at a distance, from 0 (off) to below 1.
-        lag: how many events after its trigger an effect is strongest, at least 2; half as strong one before
-            and one after.
-        triggers: items per interest that trigger it.
+        lag: how many events after its trigger an effect comes, at least 3; as strong one event sooner or
+            later, half as strong two sooner or later.
+        triggers: items per interest that trigger it: of those not about it, the most popular.
         specific: share of the transition matrices that belongs to one scenario alone: 0, all are the same;
             1, they have nothing in common.
         migration: how much of the last interest survives a change of scenario: 0, each scenario begins
@@ -94,8 +95,7 @@ def shuffle_events(log: BehaviourLog, seed: int = 0) -> BehaviourLog:
     Returns:
         A log with the same users, events and times; item, scenario and behaviour of an event stay together.
     """
-    user = np.repeat(np.arange(len(log.users)), np.diff(log.starts))
-    order = np.lexsort([np.random.default_rng(seed).random(len(log)), user])
+    order = np.lexsort((np.random.default_rng(seed).random(len(log)), log.user))
     return BehaviourLog(
         log.catalogue,
         log.users,
@@ -120,7 +120,7 @@ def _check(
     lag: int,
     triggers: int,
 ) -> None:
-    least = {"users": 1, "interests": 2, "events": 1, "personas": 1, "lag": 2, "triggers": 0}
+    least = {"users": 1, "interests": 2, "events": 1, "personas": 1, "lag": 3, "triggers": 0}
     given = {
         "users": users,
         "interests": interests,
@@ -142,7 +142,7 @@ def _check(
 def _lives(
     laws: Laws, length: NDArray[np.int64], stay: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], ...]:
-    """Persona and group of each user, then item, scenario, behaviour, time, interest and cause of each event."""
+    """Of each user persona and group; of each event item, scenario, behaviour, time, interest and cause."""
     users, steps = len(length), int(length.max())
     personas = len(laws.affinity)
     persona = rng.integers(personas, size=users)
@@ -234,9 +234,9 @@ def _assembled(
     starts = np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
     users = tuple(f"u{u + 1:0{len(str(len(length)))}d}" for u in range(len(length)))
     names = laws.catalogue
-    features = pd.DataFrame(
-        {"group": np.array(names.user_features["group"], object)[group]}, index=pd.Index(users, name="user")
-    )
+    groups = [names.user_features["group"][code] for code in group]
+    index = pd.Index(users, dtype="str", name="user")
+    features = pd.DataFrame({"group": pd.Series(groups, index, dtype="str")})
     log = BehaviourLog(
         names,
         users,
@@ -245,7 +245,7 @@ def _assembled(
         _codes(scenario),
         _codes(behaviour),
         time,
-        pd.DataFrame(index=pd.Index(names.items, name="item")),
+        pd.DataFrame(index=pd.Index(names.items, dtype="str", name="item")),
         features,
         ("Simulated: no person did any of this.",),
     )

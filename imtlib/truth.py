@@ -1,4 +1,4 @@
-"""The truth behind a simulated log: the laws by which interests migrate, and what was hidden when they did."""
+"""The truth behind a simulated log: the laws by which interests migrate, and what was hidden."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.catalogue import Catalogue, IntArray
 from imtlib.errors import LogError
-from imtlib.log import BehaviourLog, Catalogue, IntArray
+from imtlib.log import BehaviourLog
 
 FloatArray = NDArray[np.float64]
 
@@ -20,11 +21,14 @@ class Laws:
 
     The interest $y'$ of the next event, in scenario $s'$, of a user with persona m whose last interest was y:
 
-    $$\\pi_T(y' \\mid y) \\propto \\Big[(1 - λ a_T)\\, R_{y,y'} + λ\\, u_T(y')\\Big] \\cdot [\\text{an item of } y' \\text{ is unseen}],$$
+    $$\\pi_T(y' \\mid y) \\propto \\big[(1 - \\lambda a_T)\\, R_{y,y'} + \\lambda\\, u_T(y')\\big]
+    \\cdot [\\text{an item of } y' \\text{ is unseen}],$$
 
-    with $R$ from `rows`, the pull $u_T(y') = \\sum_{\\text{triggers}} w(\\text{lag})\\,[y' = \\text{effect}] \\big/ \\max(1, \\sum w)$ and
-    $a_T = \\sum_{y'} u_T(y')$. Then an item is drawn among the unseen ones of $y'$ by `popularity`, and a
-    behaviour by `behaviour`. The scenarios are a visible chain; the times carry no interest.
+    with $R$ from `rows`, the pull of the triggers in the history
+    $u_T(y') = \\sum w(\\text{lag})\\,[y' = \\text{effect}] \\big/ \\max(1, \\sum w(\\text{lag}))$, and
+    $a_T = \\sum_{y'} u_T(y')$. No trigger is used up. Then an item is drawn among the unseen ones of $y'$
+    by `popularity`, and a behaviour by `behaviour`. The scenarios are a visible chain; the times carry no
+    interest.
 
     Attributes:
         catalogue: names and interests of the items.
@@ -52,10 +56,10 @@ class Laws:
 
     @cached_property
     def rows(self) -> FloatArray:
-        """$R$ with the persona's tilt, float `(2, S, M, K + 1, K)`; first axis: has the scenario just changed?
+        """$R$, float `(2, S, M, K + 1, K)`; place 1 of the first axis is for a scenario that just changed.
 
-        $P_{s',m}[y, y'] \\propto P_{s'}[y, y'] \\cdot \\text{affinity}_m[y']$. After a change of scenario a row is
-        migration · $P_{s',m}[y]$ + (1 − migration) · $P_{s',m}$[START].
+        $P_{s',m}[y, y'] \\propto P_{s'}[y, y'] \\cdot \\text{affinity}_m[y']$: the persona's tilt.
+        After a change of scenario a row is migration · $P_{s',m}[y]$ + (1 − migration) · $P_{s',m}$[START].
         """
         tilted = self.matrix[:, None] * self.affinity[None, :, None]
         tilted = tilted / tilted.sum(axis=-1, keepdims=True)
@@ -131,7 +135,7 @@ class Truth(Laws):
     cause: NDArray[np.int64]
 
     def mean_transition(self, log: BehaviourLog, scenario: str, current: str | None = None) -> FloatArray:
-        """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y, s', s]$ over the log's own contexts, personas and triggers included.
+        """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y, s', s]$ over the log's contexts, triggers included.
 
         Args:
             log: the one that this truth belongs to.
@@ -139,7 +143,7 @@ class Truth(Laws):
             current: s, where the last one took place; by default anywhere, START included.
 
         Returns:
-            float `(K + 1, K)`; each row sums to one, or is NaN where no context is of its kind. Row K is START.
+            float `(K + 1, K)`; each row sums to one, or is NaN where no context is such. Row K is START.
 
         Raises:
             LogError: the log has another number of events.
@@ -147,13 +151,14 @@ class Truth(Laws):
         """
         if len(log) != len(self.interest):
             raise LogError(
-                f"the log has {len(log):,} events, its truth {len(self.interest):,}: give the whole simulated log"
+                f"the log has {len(log):,} events, its truth {len(self.interest):,}: give the whole log that "
+                "`simulate` returned with it"
             )
         asked = log.scenario == log.catalogue.codes("scenario", [scenario])[0]
         before, last, changed = self._before(log)
         if current is not None:
             asked &= before == log.catalogue.codes("scenario", [current])[0]
-        user = np.repeat(np.arange(len(log.users)), np.diff(log.starts))
+        user = log.user
         place = np.arange(len(log)) - log.starts[user]
         padded = np.full((len(log.users), int(np.diff(log.starts).max(initial=0))), -1, np.int32)
         padded[user, place] = log.item
@@ -166,7 +171,7 @@ class Truth(Laws):
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def _before(self, log: BehaviourLog) -> tuple[IntArray, IntArray, IntArray]:
-        """Scenario (−1 at START) and interest (K at START) of the event before, and whether the scenario changed."""
+        """Of the event before, scenario (−1 at START) and interest (K); and whether the scenario changed."""
         first = log.starts[:-1][np.diff(log.starts) > 0]
         scenario, interest = np.roll(log.scenario, 1), np.roll(self.interest, 1)
         scenario[first], interest[first] = -1, self.matrix.shape[-1]

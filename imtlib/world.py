@@ -7,17 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.log import Catalogue
+from imtlib.catalogue import Catalogue, IntArray
 from imtlib.truth import FloatArray, Laws
 
 SCENARIOS = ("shop", "video", "news", "social", "finance")
 BEHAVIOURS = ("view", "cart", "buy")
-INTERESTS = ("cooking", "travel", "sport", "investing", "music", "health", "fashion", "gardening")
+INTERESTS = ("cooking", "fashion", "gardening", "health", "investing", "music", "sport", "travel")
 
 SHARPNESS = 2.0
 """Spread of the logits of the transition matrices: how decided people are."""
 TASTE = 0.9
 """Spread of the log affinities: how much personas differ."""
+LAG_SHAPE = (0.5, 1.0, 1.0, 1.0, 0.5)
+"""Weights of the five lags around the peak."""
 
 
 def draw_world(
@@ -47,8 +49,8 @@ def draw_world(
         {"group": tuple(f"g{m + 1}" for m in range(personas))},
     )
     affinity: FloatArray = np.exp(TASTE * rng.normal(size=(personas, interests)))
-    lags = np.zeros(lag + 1)
-    lags[lag - 2 : lag + 1] = (0.5, 1.0, 0.5)
+    lags = np.zeros(lag + 2)
+    lags[lag - 3 :] = LAG_SHAPE
     return Laws(
         catalogue,
         _matrices(interests, len(scenarios), specific, rng),
@@ -56,7 +58,7 @@ def draw_world(
         0.7 * np.eye(personas) + 0.3 / personas,
         _funnel(affinity),
         popularity,
-        _effects(held, popularity, triggers, rng).astype(np.int32),
+        _effects(held, popularity, triggers),
         lags,
         trigger,
         migration,
@@ -87,13 +89,11 @@ def _funnel(affinity: FloatArray) -> FloatArray:
     return np.stack([1 - further, further * (1 - further), further**2], axis=-1)
 
 
-def _effects(
-    held: NDArray[np.bool_], popularity: FloatArray, triggers: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """For each interest some well-known items that are not about it, and that raise it later."""
-    effect = np.full(len(popularity), -1)
+def _effects(held: NDArray[np.bool_], popularity: FloatArray, triggers: int) -> IntArray:
+    """For each interest the best-known items that are not about it: they raise it later. −1 elsewhere."""
+    effect = np.full(len(popularity), -1, np.int32)
     for _ in range(triggers):
         for interest in range(held.shape[1]):
-            weight = np.where(held[:, interest] | (effect >= 0), 0.0, popularity)
-            effect[rng.choice(len(weight), p=weight / weight.sum())] = interest
+            free = ~held[:, interest] & (effect < 0)
+            effect[np.where(free, popularity, 0.0).argmax()] = interest
     return effect

@@ -79,7 +79,7 @@ def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarr
 
 @pytest.mark.parametrize("seed", range(4))
 def test_equals_enumeration_of_every_latent_path(seed: int) -> None:
-    laws = draw_world(7, 3, ("a", "b"), 2, 0.7, 2, 1, 0.5, 0.4, seed)
+    laws = draw_world(7, 3, ("a", "b"), 2, 0.7, 3, 1, 0.5, 0.4, seed)
     rng = np.random.default_rng(seed)
     length = np.array([0, 1, 2, 3, 4, 4, 4, 6])  # six of seven items seen: some interests are used up
     n, starts = len(length), np.concatenate([[0], np.cumsum(length)]).astype(np.int64)
@@ -107,7 +107,7 @@ def test_equals_enumeration_of_every_latent_path(seed: int) -> None:
 
 
 def test_nothing_is_left_to_gain_on_its_own_logs() -> None:
-    log, truth = simulate(users=500, seed=3, migration=0.5)
+    log, truth = simulate(users=250, seed=3, migration=0.5)
     asked = every_request(log)
     score = BestPredictor(truth).score(asked.histories).astype(float)
     p = np.exp(score)

@@ -275,9 +275,7 @@ class SelfAttention(keras.layers.Layer):
     def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
         """$\\alpha_{T,t}$, float `(B, heads, T + 1, T)`; each row sums to one over the past."""
         seen = visible(real)
-        _, weights = self.attention(
-            states, states[:, 1:], attention_mask=seen, return_attention_scores=True
-        )
+        _, weights = self.attention(states, states[:, 1:], attention_mask=seen, return_attention_scores=True)
         return ops.where(seen[:, None], weights, 0.0)
 
     def get_config(self) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def inputs(histories: Histories, max_length: int) -> Arrays:
 
     Returns:
         `item`, `scenario`, `behaviour`, `gap` (`gap_bucket` of the time since the event before; 0 at the
-        first that is kept): int32 `(n, T)`, T the longest kept history and at least 2; `length`: int32 `(n,)`;
+        first that is kept): int32 `(n, T)`, T the longest kept history and at least 2;
+        `length`: int32 `(n,)`;
         `request_scenario`, `request_gap`: int32 `(n, T + 1)`, at position t the scenario of the event
         that follows and the time until it, at position `length` those of the request; `profile`:
         float32 `(n, P)`.

@@ -1,8 +1,9 @@
-"""The likelihood of the mixture and its gradient, a stretch of rows at a time, so that no table of all logits is held.
+"""The mixture's likelihood and its gradient, a stretch of rows at a time: no table of all logits is held.
 
 With the responsibility $w_{y'} \\propto \\bar\\pi(y') / Z_{y'}$ over $y' \\in G(i)$ of the target i,
 
-$$-\\frac{\\partial \\log p(i)}{\\partial l_j} = \\sum_{y'} w_{y'} \\frac{[y' \\in G(j)]\\, e^{l_j}}{Z_{y'}} - [j = i], \\qquad
+$$-\\frac{\\partial \\log p(i)}{\\partial l_j} =
+\\sum_{y'} w_{y'} \\frac{[y' \\in G(j)]\\, e^{l_j}}{Z_{y'}} - [j = i], \\qquad
 \\frac{\\partial \\log p(i)}{\\partial \\bar\\pi(y')} = \\frac{w_{y'}}{\\bar\\pi(y')}:$$
 
 a softmax within each interest, weighted by how much the interest has to do with the target. Both come out of
@@ -69,7 +70,9 @@ def total_log_p(
         d_q, d_i = d_q.write(k, d_query), d_i.write(k, w / tf.maximum(pi, 1e-37))
         return k + 1, total, d_embeddings, d_bias, d_q, d_i
 
-    slots = [tf.TensorArray(tf.float32, stretches, element_shape=(ROWS, x.shape[1])) for x in (query, interest)]
+    slots = [
+        tf.TensorArray(tf.float32, stretches, element_shape=(ROWS, x.shape[1])) for x in (query, interest)
+    ]
     state = (0, 0.0, tf.zeros_like(embeddings), tf.zeros_like(bias), *slots)
     done = tf.while_loop(lambda k, *_: k < stretches, stretch, state, parallel_iterations=1)
     _, total, d_e, d_b, d_q, d_i = done

@@ -63,7 +63,8 @@ class EventEmbedding(keras.layers.Layer):
 class RecurrentBlock(keras.layers.Layer):
     """A recurrent layer and a feed-forward layer, each added to its input and normalised.
 
-    $$x' = \\mathrm{LN}(x + \\mathrm{RNN}(x)), \\qquad \\text{output} = \\mathrm{LN}(x' + W_2\\,\\mathrm{gelu}(W_1 x')).$$
+    $$x' = \\mathrm{LN}(x + \\mathrm{RNN}(x)),
+    \\qquad \\text{output} = \\mathrm{LN}(x' + W_2\\,\\mathrm{gelu}(W_1 x')).$$
 
     Args:
         units: width d; the feed-forward layer is four times as wide.
@@ -135,7 +136,7 @@ class Encoder(keras.layers.Layer):
             self.from_profile.build(profile_shape)
 
     def first(self, profile: Tensor) -> Tensor:
-        """$h_0 = \\tanh(U \\cdot \\text{profile})$: float `(B, P)` gives `(B, d)`; zero where nothing is known."""
+        """$h_0 = \\tanh(U \\cdot \\text{profile})$: float `(B, P)` gives `(B, d)`; zero without a profile."""
         if not self.has_profile:
             return ops.zeros((ops.shape(profile)[0], self.sizes["units"]))
         return self.from_profile(profile)
@@ -163,7 +164,7 @@ class Encoder(keras.layers.Layer):
         return h0, [block.start(h0) for block in self.blocks]
 
     def step(self, event: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[list[Tensor]]]:
-        """One event further: $e_t$ `(B, d)` and the blocks' states give $h_t$ `(B, d)` and the next states."""
+        """One event further: $e_t$ `(B, d)` and the blocks' states give $h_t$ and the next states."""
         x, after = self.norm(event), []
         for block, state in zip(self.blocks, states, strict=True):
             x, state = block.step(x, state)

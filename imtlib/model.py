@@ -232,7 +232,10 @@ class InterestMigrationModel(keras.Model):
 
         target = ops.take(ops.reshape(y, (-1,)), place, axis=0)
         query, interest = at_real(y_pred["query"]), at_real(y_pred["next_interest"])
-        table, bias = ops.convert_to_tensor(self.embedding.item.embeddings), ops.convert_to_tensor(self.item_bias)
+        table, bias = (
+            ops.convert_to_tensor(self.embedding.item.embeddings),
+            ops.convert_to_tensor(self.item_bias),
+        )
         if self.settings["through_interests"]:
             log_p = total_log_p(query, interest, table, bias, self._item_interests, target)
         else:
@@ -245,7 +248,7 @@ class InterestMigrationModel(keras.Model):
         return ops.mean(ahead) - log_p / ops.cast(ops.shape(target)[0], log_p.dtype)
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What `call` returns, at each row's last position alone, every part `(B, …)`; and `log_p` `(B, N)`."""
+        """What `call` returns, at each row's last position alone, `(B, …)`; and `log_p` `(B, N)`."""
         state, context = self._encode(batch)
         length = batch["length"]
         # The belief at an item of unknown interest looks one position back: two positions are enough.
@@ -297,7 +300,7 @@ class InterestMigrationModel(keras.Model):
         return self.outputs(histories, ("log_p",))["log_p"]
 
     def log_z(self, query: Float32) -> NDArray[np.float64]:
-        """$\\log Z_{y'}$ of each interest: queries `(n, d)` give float64 `(n, K)`; −∞ for one without items."""
+        """$\\log Z_{y'}$ of each interest: queries `(n, d)` give `(n, K)`; −∞ for one without items."""
         table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.item_bias)
         logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
         top = logits.max(axis=1, keepdims=True)
@@ -347,7 +350,9 @@ class InterestMigrationModel(keras.Model):
             else:
                 asked = history_of_events(self.catalogue, history, scenario, at, profile)
         else:
-            raise ValueError("give a log and a user of it, or a history: recommend(log, user=…) or (history=…)")
+            raise ValueError(
+                "give a log and a user of it, or a history: recommend(log, user=…) or (history=…)"
+            )
         asked = in_catalogue(asked, self.catalogue)
         return recommend(self, asked, k=k, allowed=allowed, policy=policy, reasons=reasons)
 

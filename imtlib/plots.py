@@ -85,7 +85,10 @@ def _text(x: float, y: float, text: str, ink: str, size: int, weight: str = "nor
 
 
 def matrix_figure(
-    matrices: Sequence[NDArray[np.floating]], titles: Sequence[str], rows: Sequence[str], columns: Sequence[str]
+    matrices: Sequence[NDArray[np.floating]],
+    titles: Sequence[str],
+    rows: Sequence[str],
+    columns: Sequence[str],
 ) -> Figure:
     """Transition matrices side by side, on one scale.
 

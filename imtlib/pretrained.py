@@ -42,15 +42,17 @@ def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> 
     catalogue = load_dataset(name).catalogue
     if catalogue.fingerprint != card["fingerprint"]:
         raise ModelFileError(
-            f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the data fetched has "
-            f"{catalogue.fingerprint[:12]}…: delete the cached data and fetch it again"
+            f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the "
+            f"data fetched has {catalogue.fingerprint[:12]}…: delete the cached data and fetch it again"
         )
     model = InterestMigrationModel(catalogue, **card["settings"])
     weights = place / f"{name}.weights.h5"
     try:
         model.load_weights(weights)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{weights} cannot be read: {str(error).splitlines()[0]}; restore the file") from error
+        raise ModelFileError(
+            f"{weights} cannot be read: {str(error).splitlines()[0]}; restore the file"
+        ) from error
     return model
 
 

@@ -1,9 +1,10 @@
 """Step 5, recommendation (推荐策略制定): from interests to items, and from scores to a list.
 
-$$p(i) = e^{l_i} \\sum_{y' \\in G(i)} \\frac{\\bar\\pi_T(y')}{Z_{y'}}, \\qquad Z_{y'} = \\sum_{j : y' \\in G(j)} e^{l_j}.$$
+$$p(i) = e^{l_i} \\sum_{y' \\in G(i)} \\frac{\\bar\\pi_T(y')}{Z_{y'}},
+\\qquad Z_{y'} = \\sum_{j : y' \\in G(j)} e^{l_j}.$$
 
-An interest is drawn from $\\bar\\pi_T$, then one of its items. The sum over items is one. This is the one path
-that fitting, scoring, evaluating and recommending use.
+An interest is drawn from $\\bar\\pi_T$, then one of its items. The sum over items is one. This is the
+one path that fitting, scoring, evaluating and recommending use.
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ def adjusted(
 ) -> FloatArray:
     """Scores after the profile and the predicted interest points have spoken.
 
-    $\\log p(i) + \\text{profile} \\cdot \\log \\overline{\\text{share}}(i) + \\text{expected} \\cdot \\log \\overline{\\hat y}(i)$,
+    $\\log p(i) + \\text{profile} \\cdot \\log \\overline{\\text{share}}(i)
+    + \\text{expected} \\cdot \\log \\overline{\\hat y}(i)$,
     each mean over the item's interests, with one hundredth added so that no interest is ruled out.
 
     Args:

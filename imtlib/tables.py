@@ -114,9 +114,10 @@ class Table:
         if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
             return self._moments(column, values)
         number = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        if 2 * np.isfinite(number).sum() > len(values):
+        if pd.api.types.is_numeric_dtype(values) or 2 * np.isfinite(number).sum() > len(values):
             return self._numbers(column, number)
-        return self._moments(column, pd.to_datetime(values, format="ISO8601", utc=True, errors="coerce"))
+        text = values.astype("str")
+        return self._moments(column, pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
 
     def _moments(self, column: str, moments: pd.Series[Any]) -> tuple[TimeArray, NDArray[Any]]:
         self._refuse_times(column, moments.isna().to_numpy())

@@ -47,7 +47,8 @@ def main() -> None:
     print(report)
     about = {
         "command": f"python -m imtlib.train {given.dataset} --units {given.units} --layers {given.layers} "
-        f"--dropout {given.dropout} --max-length {given.max_length} --epochs {given.epochs} --seed {given.seed}",
+        f"--dropout {given.dropout} --max-length {given.max_length} --epochs {given.epochs} "
+        f"--seed {given.seed}",
         "split": split.hash,
         "history": history,
         "test": {name: report[name] for name in ("HR@10", "NDCG@10")},

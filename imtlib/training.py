@@ -140,7 +140,9 @@ def _dataset(batches: TrainingBatches) -> tf.data.Dataset:
 
     example, target = next(iter(batches))
     spec = {
-        name: tf.TensorSpec((None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype)
+        name: tf.TensorSpec(
+            (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
+        )
         for name, values in example.items()
     }
     data = tf.data.Dataset.from_generator(
@@ -226,7 +228,9 @@ class _Run(keras.callbacks.Callback):
 
     def _keep(self, epoch: int) -> None:
         self.subject.save_weights(self.folder / f"epoch-{epoch}.weights.h5")
-        state = {str(k): np.asarray(v) for k, v in enumerate(self.subject.optimizer.variables)}
+        state: dict[str, Any] = {
+            str(k): np.asarray(v) for k, v in enumerate(self.subject.optimizer.variables)
+        }
         np.savez(self.folder / f"epoch-{epoch}.optimizer.npz", **state)
         # The record comes last and at one stroke: a run that is killed goes on from the epoch before.
         fresh = self.folder / "run.json.new"

@@ -1,7 +1,8 @@
 """Step 4, transition (兴趣转移概率学习): the probability of moving from one interest to another.
 
 $$b_T(y) = \\operatorname*{softmax}_{y \\in G(i_T)} (W_b h_T)_y, \\qquad
-\\pi_T(y' \\mid y) = \\operatorname*{softmax}_{y'} \\big( A_{y,y'} + B^{s'}_{y,y'} + (P\\,\\mathrm{diag}(R\\,c_T)\\,Q)_{y,y'} \\big),
+\\pi_T(y' \\mid y) = \\operatorname*{softmax}_{y'}
+\\big( A_{y,y'} + B^{s'}_{y,y'} + (P\\,\\mathrm{diag}(R\\,c_T)\\,Q)_{y,y'} \\big),
 \\qquad \\bar\\pi_T = \\sum_y b_T(y)\\, \\pi_T(\\cdot \\mid y).$$
 
 Which of an item's interests drew the user is not observed: it is latent, and $b_T$ is the belief in each.
@@ -106,15 +107,16 @@ class MigrationMatrix(keras.layers.Layer):
 
 
 def mix_rows(belief: Tensor, matrix: Tensor) -> Tensor:
-    """$\\bar\\pi_T = \\sum_y b_T(y) \\pi_T(\\cdot \\mid y)$: beliefs `(…, K + 1)`, matrices `(…, K + 1, K)` give `(…, K)`.
+    """$\\bar\\pi_T = \\sum_y b_T(y) \\pi_T(\\cdot \\mid y)$, float `(…, K)`.
 
-    Rows are mixed by the belief. A row computed from an averaged interest would be another thing.
+    Beliefs are `(…, K + 1)`, matrices `(…, K + 1, K)`. Rows are mixed by the belief. A row
+    computed from an averaged interest would be another thing.
     """
     return ops.sum(belief[..., None] * matrix, axis=-2)
 
 
 def mean_matrix(belief: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]]) -> FloatArray:
-    """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y]$ over contexts, each weighted by the belief that y is its interest.
+    """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y]$ over contexts, each weighted by its belief in y.
 
     Args:
         belief: `(n, K + 1)`.

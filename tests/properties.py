@@ -23,7 +23,7 @@ def numbers(outputs: dict[str, object]) -> dict[str, np.ndarray]:
 
 
 def close(left: np.ndarray, right: np.ndarray) -> None:
-    assert np.isfinite(left).all() and np.isfinite(right).all(), "not every number is finite"
+    assert np.isfinite([left, right]).all(), "not every number is finite"
     np.testing.assert_allclose(left, right, rtol=TOLERANCE, atol=TOLERANCE)
 
 
@@ -63,7 +63,10 @@ def large_later_scores_change_nothing(layer: keras.layers.Layer) -> None:
 def padding_changes_nothing(model: InterestMigrationModel) -> None:
     """More padding, and other numbers in it, change no output at a real position."""
     batch = a_batch(model)
-    wider = {name: np.pad(v, ((0, 0), (0, 5))) if v.ndim == 2 and name != "profile" else v for name, v in batch.items()}
+    wider = {
+        name: np.pad(v, ((0, 0), (0, 5))) if v.ndim == 2 and name != "profile" else v
+        for name, v in batch.items()
+    }
     for row, length in enumerate(LENGTHS):
         wider["item"][row, length:] = 3
         wider["gap"][row, length:] = 9
@@ -118,7 +121,9 @@ def attention_equals_definition(layer: keras.layers.Layer) -> None:
             for head in range(heads if pairs else 0):
                 part = slice(head * width, (head + 1) * width)
                 if isinstance(layer.query, keras.layers.Dense):
-                    query = (states[row, now] @ np.asarray(layer.query.kernel, np.float64))[part] / np.sqrt(width)
+                    query = (states[row, now] @ np.asarray(layer.query.kernel, np.float64))[part] / np.sqrt(
+                        width
+                    )
                 else:
                     query = np.asarray(layer.query, np.float64)[head]
                 scores = np.array([query @ np.tanh(p @ key)[part] for p in pairs])

@@ -65,7 +65,12 @@ MUTANTS = [
         scaled_by_the_whole_width,
         lambda: properties.attention_equals_definition(layer_of(StateQueryAttention)),
     ),
-    (model, "mix_rows", rows_from_an_averaged_interest, on_a_model("constant", properties.rows_are_mixed_not_averaged)),
+    (
+        model,
+        "mix_rows",
+        rows_from_an_averaged_interest,
+        on_a_model("constant", properties.rows_are_mixed_not_averaged),
+    ),
     (
         attention,
         "prefix_scan",
@@ -75,8 +80,12 @@ MUTANTS = [
 ]
 
 
-@pytest.mark.parametrize(("module", "name", "fault", "check"), MUTANTS, ids=lambda part: getattr(part, "__name__", ""))
-def test_a_fault_is_noticed(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, fault: Any, check: Any) -> None:
+@pytest.mark.parametrize(
+    ("module", "name", "fault", "check"), MUTANTS, ids=lambda part: getattr(part, "__name__", "")
+)
+def test_a_fault_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, module: Any, name: str, fault: Any, check: Any
+) -> None:
     monkeypatch.setattr(module, name, fault)
     with pytest.raises(AssertionError):
         check()

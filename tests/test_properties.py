@@ -75,7 +75,10 @@ def test_incremental_equals_whole(cell: str) -> None:
         so_far = Histories(
             names,
             np.array([0, length]),
-            *(values[:length] for values in (history.item, history.scenario, history.behaviour, history.time)),
+            *(
+                values[:length]
+                for values in (history.item, history.scenario, history.behaviour, history.time)
+            ),
             np.array([length % 3], np.int32),
             np.array([at]),
             history.profile,
@@ -84,7 +87,10 @@ def test_incremental_equals_whole(cell: str) -> None:
         if length < 11:
             codes = (history.item[length], history.scenario[length], history.behaviour[length])
             event = Event(
-                names.items[codes[0]], names.scenarios[codes[1]], names.behaviours[codes[2]], int(history.time[length])
+                names.items[codes[0]],
+                names.scenarios[codes[1]],
+                names.behaviours[codes[2]],
+                int(history.time[length]),
             )
             state = model.step(state, event)
 

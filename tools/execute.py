@@ -37,6 +37,7 @@ def execute(path: Path) -> float:
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
+    _refuse_complaints(notebook, path)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:
         for noise in ("execution", "collapsed", "scrolled", "trusted"):
@@ -44,6 +45,15 @@ def execute(path: Path) -> float:
     nbformat.validate(notebook)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf8")
     return time.monotonic() - began
+
+
+def _refuse_complaints(notebook: nbformat.NotebookNode, path: Path) -> None:
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                raise SystemExit(
+                    f"{path} prints to stderr and was not written:\n{cell.source}\n---\n{output.text}"
+                )
 
 
 def main() -> None:

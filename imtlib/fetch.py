@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import platformdirs
-import pooch
 from filelock import FileLock
 
 from imtlib.errors import DownloadError
@@ -184,6 +183,9 @@ def _by_pip(source: Source, work: Path) -> Path:
 
 
 def _by_url(source: Source, work: Path) -> Path:
+    # Imported where it is needed: in a notebook, its import alone makes tqdm warn that a widget is missing.
+    import pooch
+
     pooch.get_logger().setLevel("WARNING")  # else it writes a line to stderr
     bar = sys.stderr.isatty()
     downloader = pooch.HTTPDownloader(progressbar=bar, timeout=30)

@@ -71,7 +71,10 @@ def keep_pretrained(
     place.mkdir(parents=True, exist_ok=True)
     card = {"format": FORMAT, "fingerprint": model.catalogue.fingerprint, "settings": model.settings, **about}
     with tempfile.TemporaryDirectory(dir=place) as fresh:
-        model.save_weights(Path(fresh) / f"{name}.weights.h5")
+        # A fresh model has no optimizer: its state is two thirds of the file, and of no use here.
+        bare = InterestMigrationModel(model.catalogue, **model.settings)
+        bare.set_weights(model.get_weights())
+        bare.save_weights(Path(fresh) / f"{name}.weights.h5")
         (Path(fresh) / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", "utf8")
         for file in Path(fresh).iterdir():
             os.replace(file, place / file.name)

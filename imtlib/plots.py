@@ -58,7 +58,7 @@ def map_of_steps(lit: int | None = None) -> Drawing:
         parts.append(
             f'<rect x="{x + 1}" y="1" width="{wide - 2}" height="{high - 2}" rx="10" fill="{fill}" '
             f'stroke="{"#c2410c" if on else "currentColor"}" stroke-width="2"/>'
-            + _text(x + wide / 2, 32, f"{place + 1} {name}", ink, 19, "bold")
+            + _text(x + wide / 2, 32, f"{place + 1} {name}", ink, 17, "bold")
             + _text(x + wide / 2, 56, chinese, ink, 16)
             + _text(x + wide / 2, 80, what, ink, 15)
         )

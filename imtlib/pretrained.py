@@ -72,7 +72,7 @@ def keep_pretrained(
     card = {"format": FORMAT, "fingerprint": model.catalogue.fingerprint, "settings": model.settings, **about}
     with tempfile.TemporaryDirectory(dir=place) as fresh:
         # A fresh model has no optimizer: its state is two thirds of the file, and of no use here.
-        bare = InterestMigrationModel(model.catalogue, **model.settings)
+        bare = InterestMigrationModel.from_config(model.get_config())
         bare.set_weights(model.get_weights())
         bare.save_weights(Path(fresh) / f"{name}.weights.h5")
         (Path(fresh) / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", "utf8")

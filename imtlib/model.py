@@ -138,8 +138,16 @@ class InterestMigrationModel(keras.Model):
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(_known_interests(names))
-        self._ends_graph = tf.function(self._ends, reduce_retracing=True)
-        self(inputs(no_history(names), max_length))
+        example = inputs(no_history(names), max_length)
+        # One graph for every size of batch and length of history.
+        signature = {
+            name: tf.TensorSpec(
+                (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
+            )
+            for name, values in example.items()
+        }
+        self._ends_graph = tf.function(self._ends, input_signature=[signature])
+        self(example)
 
     @classmethod
     def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:

@@ -74,6 +74,7 @@ def test_every_cell_was_executed_in_order_without_error(path: Path) -> None:
         for output in cell.outputs:
             assert output.output_type != "error", cell.source
             assert output.get("name") != "stderr", f"prints to stderr: {cell.source}"
+            assert "WARNING:" not in output.get("text", ""), f"prints a warning: {cell.source}"
 
 
 @every_notebook

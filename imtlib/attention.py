@@ -134,6 +134,11 @@ class _MigrationAttention(keras.layers.Layer):
         self.key = keras.layers.Dense(units, activation="tanh", use_bias=False, name="key")
         self.value = keras.layers.Dense(units, use_bias=False, name="value")
 
+    def build(self, input_shape: tuple[int, ...]) -> None:
+        """Make W and V, of the width of a pair."""
+        self.key.build((None, None, 2 * self.units))
+        self.value.build((None, None, 2 * self.units))
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "units": self.units, "heads": self.heads}
@@ -153,8 +158,7 @@ class ConstantQueryAttention(_MigrationAttention):
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Make the queries, `(heads, d / heads)`."""
-        self.key.build((None, None, 2 * self.units))
-        self.value.build((None, None, 2 * self.units))
+        super().build(input_shape)
         self.query = self.add_weight(
             shape=(self.heads, self.units // self.heads), initializer="glorot_uniform", name="query"
         )
@@ -226,8 +230,7 @@ class StateQueryAttention(_MigrationAttention):
 
     def build(self, input_shape: tuple[int, ...]) -> None:
         """Make the query's projection."""
-        self.key.build((None, None, 2 * self.units))
-        self.value.build((None, None, 2 * self.units))
+        super().build(input_shape)
         self.query = keras.layers.Dense(self.units, use_bias=False, name="query")
         self.query.build((None, None, self.units))
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,3 +107,29 @@ class Catalogue:
             digest.update("\x1f".join((name, *categories)).encode() + b"\x1e")
         digest.update(np.packbits(self.item_interests).tobytes())
         return digest.hexdigest()
+
+    def pack(self) -> dict[str, Any]:
+        """The catalogue as plain lists and text, for a model's configuration."""
+        return {
+            "items": list(self.items),
+            "scenarios": list(self.scenarios),
+            "behaviours": list(self.behaviours),
+            "interests": list(self.interests),
+            "item_interests": [np.flatnonzero(row).tolist() for row in self.item_interests],
+            "user_features": {name: list(values) for name, values in self.user_features.items()},
+        }
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Any]) -> Catalogue:
+        """The catalogue that `pack` packed."""
+        item_interests = np.zeros((len(packed["items"]), len(packed["interests"])), bool)
+        for row, held in zip(item_interests, packed["item_interests"], strict=True):
+            row[held] = True
+        return cls(
+            tuple(packed["items"]),
+            tuple(packed["scenarios"]),
+            tuple(packed["behaviours"]),
+            tuple(packed["interests"]),
+            item_interests,
+            {name: tuple(values) for name, values in packed["user_features"].items()},
+        )

@@ -80,3 +80,11 @@ class Part:
     def select(self, rows: slice | IntArray | TimeArray) -> Part:
         """The requests of the given rows, in the given order."""
         return Part(self.histories.select(rows), self.target[rows], self.user[rows], self.name)
+
+
+def nobody(catalogue: Catalogue) -> Histories:
+    """One request, in the first scenario and at time 0, of a user of whom nothing is known."""
+    none, width = np.zeros(0, np.int32), sum(len(values) for values in catalogue.user_features.values())
+    past = (none, none, none, np.zeros(0, np.int64))
+    request = (np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, width), np.float32))
+    return Histories(catalogue, np.zeros(2, np.int64), *past, *request)

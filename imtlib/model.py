@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,13 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.attention import ATTENTIONS, LEVELS, ConstantQueryAttention, Parts
-from imtlib.batching import by_length, gap_bucket, inputs
+from imtlib.attention import ATTENTIONS, LEVELS
+from imtlib.batching import by_length, inputs
 from imtlib.chunked import total_log_p
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
 from imtlib.errors import ModelFileError
+from imtlib.histories import nobody
+from imtlib.incremental import State, score_state, start, step
 from imtlib.listing import Event, history_of_events, in_catalogue, recommend
 from imtlib.log import OTHER, BehaviourLog, Catalogue, Histories
 from imtlib.prediction import InterestPoints, ItemQuery, coming_interests, item_logits
@@ -30,33 +31,6 @@ Float32 = NDArray[np.float32]
 
 FORMAT = 1
 """Of saved models; it changes when an older file would be misread."""
-
-
-def pack_catalogue(catalogue: Catalogue) -> dict[str, Any]:
-    """A catalogue as plain lists and text, for a model's configuration."""
-    return {
-        "items": list(catalogue.items),
-        "scenarios": list(catalogue.scenarios),
-        "behaviours": list(catalogue.behaviours),
-        "interests": list(catalogue.interests),
-        "item_interests": [np.flatnonzero(row).tolist() for row in catalogue.item_interests],
-        "user_features": {name: list(values) for name, values in catalogue.user_features.items()},
-    }
-
-
-def unpack_catalogue(packed: Mapping[str, Any]) -> Catalogue:
-    """The catalogue that `pack_catalogue` packed."""
-    item_interests = np.zeros((len(packed["items"]), len(packed["interests"])), bool)
-    for row, held in zip(item_interests, packed["item_interests"], strict=True):
-        row[held] = True
-    return Catalogue(
-        tuple(packed["items"]),
-        tuple(packed["scenarios"]),
-        tuple(packed["behaviours"]),
-        tuple(packed["interests"]),
-        item_interests,
-        {name: tuple(values) for name, values in packed["user_features"].items()},
-    )
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -102,7 +76,7 @@ class InterestMigrationModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.catalogue = catalogue if isinstance(catalogue, Catalogue) else unpack_catalogue(catalogue)
+        self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
         if attention not in ATTENTIONS:
             raise ValueError(f"unknown attention {attention!r}: choose one of {sorted(ATTENTIONS)}")
         if not 1 <= max_length <= 2**LEVELS:
@@ -138,7 +112,7 @@ class InterestMigrationModel(keras.Model):
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(_known_interests(names))
-        example = inputs(no_history(names), max_length)
+        example = inputs(nobody(names), max_length)
         # One graph for every size of batch and length of history.
         signature = {
             name: tf.TensorSpec(
@@ -174,11 +148,12 @@ class InterestMigrationModel(keras.Model):
     def _encode(self, batch: dict[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
         item = batch["item"]
         events = self.embedding(item, batch["scenario"], batch["behaviour"], batch["gap"])
-        state = self.encoder(events, self._profile(batch["profile"]), training=training)
+        state = self.encoder(events, self.used_profile(batch["profile"]), training=training)
         real = ops.arange(ops.shape(item)[1])[None] < batch["length"][:, None]
         return state, self.attention(state, real)
 
-    def _profile(self, profile: Tensor) -> Tensor:
+    def used_profile(self, profile: Tensor) -> Tensor:
+        """The part of a profile `(B, P)` that the model reads: all of it, or `(B, 0)`."""
         return profile if self.settings["use_profile"] else profile[:, :0]
 
     def _heads(
@@ -261,16 +236,36 @@ class InterestMigrationModel(keras.Model):
         length = batch["length"]
         # The belief at an item of unknown interest looks one position back: two positions are enough.
         pair = ops.stack([ops.maximum(length - 1, 0), length], axis=1)
-        two = self._heads(
+        return self.ends(
             _at(state, pair),
             _at(context, pair),
             _at(batch["item"], pair[:, :1]),
             _at(batch["request_scenario"], pair),
             _at(batch["request_gap"], pair),
+            length,
         )
-        return self._last_of(two, length)
 
-    def _last_of(self, two: dict[str, Tensor], length: Tensor) -> dict[str, Tensor]:
+    def ends(
+        self,
+        state: Tensor,
+        context: Tensor,
+        item: Tensor,
+        request_scenario: Tensor,
+        request_gap: Tensor,
+        length: Tensor,
+    ) -> dict[str, Tensor]:
+        """The steps after attention, at a history's last position, from that and the one before it.
+
+        Args:
+            state, context: at the two positions, float `(B, 2, d)`.
+            item: of the last event, codes, int `(B, 1)`.
+            request_scenario, request_gap: codes at the two positions, int `(B, 2)`.
+            length: events of each history, int `(B,)`; of an empty one the first position is taken.
+
+        Returns:
+            `call`'s outputs, every part `(B, …)`, and `log_p` `(B, N)`.
+        """
+        two = self._heads(state, context, item, request_scenario, request_gap)
         last = ops.cast(length > 0, "int32")[:, None]
         ends = {name: _at(values, last)[:, 0] for name, values in two.items()}
         return {**ends, "log_p": self.log_p(ends["query"], ends["next_interest"])}
@@ -389,84 +384,20 @@ class InterestMigrationModel(keras.Model):
             fresh.unlink(missing_ok=True)
 
     def start(self, profile: Float32 | None = None) -> State:
-        """Before the first event. `profile` is the one-hot of the given features, `(P,)`; none is unknown."""
-        width = sum(len(values) for values in self.catalogue.user_features.values())
-        known = np.zeros((1, width), np.float32) if profile is None else np.asarray(profile)[None]
-        state, blocks = self.encoder.start(self._profile(ops.convert_to_tensor(known, "float32")))
-        nothing = ops.zeros_like(state)
-        sums = self._summing().start(state)
-        return State((state, state), (nothing, nothing), blocks, sums, 0, 0, 0, 0, 0)
+        """Before the first event: see `imtlib.incremental.start`."""
+        return start(self, profile)
 
     def step(self, state: State, event: Event) -> State:
-        """One event further, in constant time and memory; equal to running the whole history again.
-
-        Args:
-            state: what `start` or `step` returned.
-            event: what happened.
-
-        Returns:
-            The state after it. The one given is not changed.
-
-        Raises:
-            UnknownNameError: the event names what the catalogue does not hold.
-            ValueError: the event is older than the one before, or the attention is not `"constant"`.
-        """
-        if state.length and event.time < state.time:
-            raise ValueError(f"event at time {event.time} is older than the one before, at {state.time}")
-        attention, names = self._summing(), self.catalogue
-        item = int(names.codes("item", [event.item])[0])
-        scenario = int(names.codes("scenario", [event.scenario])[0])
-        behaviour = int(names.codes("behaviour", [event.behaviour])[0])
-        gap = int(gap_bucket(np.array([event.time - state.time]))[0]) if state.length else 0
-        embedded = self.embedding(*(np.array([[code]]) for code in (item, scenario, behaviour, gap)))
-        h, blocks = self.encoder.step(embedded[:, 0], state.blocks)
-        c, sums = attention.step(state.states[1], h, state.sums)
-        return State(
-            (state.states[1], h),
-            (state.contexts[1], c),
-            blocks,
-            sums,
-            state.length + 1,
-            item,
-            scenario,
-            gap,
-            event.time,
-        )
+        """One event further, in constant time and memory: see `imtlib.incremental.step`."""
+        return step(self, state, event)
 
     def score_state(self, state: State, scenario: str | None = None, at: int | None = None) -> Float32:
-        """log p of the next item after a state.
-
-        Args:
-            state: what `start` or `step` returned.
-            scenario: where it will be shown; by default where the last event was.
-            at: when, in seconds since 1970; by default the time of the last event.
-
-        Returns:
-            float32 `(N,)`.
-        """
-        asked = state.scenario if scenario is None else int(self.catalogue.codes("scenario", [scenario])[0])
-        since = 0 if at is None or not state.length else at - state.time
-        two = self._heads(
-            ops.stack(state.states, axis=1),
-            ops.stack(state.contexts, axis=1),
-            np.array([[state.item]]),
-            np.array([[state.scenario, asked]]) if state.length else np.array([[asked, asked]]),
-            np.array([[state.gap, int(gap_bucket(np.array([since]))[0])]]),
-        )
-        ends = self._last_of(two, ops.convert_to_tensor([state.length]))
-        return np.asarray(ends["log_p"], np.float32)[0]
-
-    def _summing(self) -> ConstantQueryAttention:
-        if not isinstance(self.attention, ConstantQueryAttention):
-            raise ValueError(
-                f"attention={self.settings['attention']!r} has no incremental form: its query changes with "
-                "every event. Use attention='constant', or score() the whole history."
-            )
-        return self.attention
+        """log p of the next item after a state, `(N,)`: see `imtlib.incremental.score_state`."""
+        return score_state(self, state, scenario, at)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the catalogue as plain lists."""
-        return {"format": FORMAT, "catalogue": pack_catalogue(self.catalogue), **self.settings}
+        return {"format": FORMAT, "catalogue": self.catalogue.pack(), **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -482,46 +413,6 @@ class InterestMigrationModel(keras.Model):
                 "load it with the version that saved it, or train it again"
             )
         return cls(**settings)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class State:
-    """All that a model keeps of one user: its size does not grow with the history.
-
-    Attributes:
-        states: $h_{t-1}$ and $h_t$, each `(1, d)`.
-        contexts: $c_{t-1}$ and $c_t$, each `(1, d)`.
-        blocks: the recurrent state of each block.
-        sums: the attention's running sums.
-        length: events so far.
-        item, scenario, gap, time: codes and time of the last event.
-    """
-
-    states: tuple[Tensor, Tensor]
-    contexts: tuple[Tensor, Tensor]
-    blocks: list[list[Tensor]]
-    sums: Parts
-    length: int
-    item: int
-    scenario: int
-    gap: int
-    time: int
-
-
-def no_history(catalogue: Catalogue) -> Histories:
-    """One request of a user of whom nothing is known."""
-    none, width = np.zeros(0, np.int32), sum(len(values) for values in catalogue.user_features.values())
-    return Histories(
-        catalogue,
-        np.zeros(2, np.int64),
-        none,
-        none,
-        none,
-        np.zeros(0, np.int64),
-        np.zeros(1, np.int32),
-        np.zeros(1, np.int64),
-        np.zeros((1, width), np.float32),
-    )
 
 
 def _known_interests(catalogue: Catalogue) -> NDArray[np.bool_]:

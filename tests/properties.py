@@ -22,7 +22,7 @@ def numbers(outputs: dict[str, object]) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in outputs.items()}
 
 
-def close(left: np.ndarray, right: np.ndarray) -> None:
+def assert_close(left: np.ndarray, right: np.ndarray) -> None:
     assert np.isfinite([left, right]).all(), "not every number is finite"
     np.testing.assert_allclose(left, right, rtol=TOLERANCE, atol=TOLERANCE)
 
@@ -37,7 +37,7 @@ def future_never_reaches_past(model: InterestMigrationModel) -> None:
             changed[name][:, t] = (changed[name][:, t] + 1) % 2
         after = numbers(model(changed))
         for name, values in before.items():
-            close(values[:, : t + 1], after[name][:, : t + 1])
+            assert_close(values[:, : t + 1], after[name][:, : t + 1])
         assert np.abs(before["query"][0, t + 1] - after["query"][0, t + 1]).max() > 1e-3
 
 
@@ -55,7 +55,7 @@ def large_later_scores_change_nothing(layer: keras.layers.Layer) -> None:
         best[:, 8] = 20 * np.asarray(ops.matmul(layer.query[0], ops.transpose(layer.key.kernel[16:, :4])))
         raised = np.asarray(layer.scores(ops.concatenate([best[:, :-1], best[:, 1:]], axis=-1)))
         assert raised[0, 7, 0] - scores[0, :7, 0].min() > 100, "the test does not reach a gap of 100"
-        close(before[:, :8], np.asarray(layer(best, real))[:, :8])
+        assert_close(before[:, :8], np.asarray(layer(best, real))[:, :8])
     finally:
         layer.query.assign(layer.query / 100)
 
@@ -73,7 +73,7 @@ def padding_changes_nothing(model: InterestMigrationModel) -> None:
     before, after = numbers(model(batch)), numbers(model(wider))
     for name, values in before.items():
         for row, length in enumerate(LENGTHS):
-            close(values[row, : length + 1], after[name][row, : length + 1])
+            assert_close(values[row, : length + 1], after[name][row, : length + 1])
 
 
 def weights_are_of_the_past(model: InterestMigrationModel) -> None:
@@ -85,7 +85,7 @@ def weights_are_of_the_past(model: InterestMigrationModel) -> None:
     for row, length in enumerate(LENGTHS):
         assert np.abs(weights[row, :, 0]).max() == 0, "there is nothing before the first event"
         for t in range(1, length + 1):
-            close(weights[row, :, t, :t].sum(axis=-1), np.ones(weights.shape[1]))
+            assert_close(weights[row, :, t, :t].sum(axis=-1), np.ones(weights.shape[1]))
             assert np.abs(weights[row, :, t, t:]).max(initial=0) == 0, "a weight on the future"
 
 
@@ -96,14 +96,14 @@ def sums_are_one(model: InterestMigrationModel) -> None:
     found["log_p"] = np.exp(found["log_p"])
     for values in found.values():
         assert values.min() >= 0
-        close(values.sum(axis=-1), np.ones(values.shape[:-1]))
+        assert_close(values.sum(axis=-1), np.ones(values.shape[:-1]))
 
 
 def rows_are_mixed_not_averaged(model: InterestMigrationModel) -> None:
     """The next interest is the belief's mixture of rows: in NumPy, in float64."""
     found = numbers(model(a_batch(model)))
     by_hand = np.einsum("bty,btyk->btk", found["belief"], found["matrix"], dtype=np.float64)
-    close(found["next_interest"], by_hand)
+    assert_close(found["next_interest"], by_hand)
 
 
 def attention_equals_definition(layer: keras.layers.Layer) -> None:
@@ -130,4 +130,4 @@ def attention_equals_definition(layer: keras.layers.Layer) -> None:
                 weights = np.exp(scores - scores.max())
                 weights /= weights.sum()
                 expected[part] = sum(w * (p @ value)[part] for w, p in zip(weights, pairs, strict=True))
-            close(found[row, now], expected)
+            assert_close(found[row, now], expected)

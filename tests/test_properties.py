@@ -53,7 +53,7 @@ def test_lstm_keeps_the_future_out() -> None:
 def test_batch_order_changes_nothing(model: InterestMigrationModel) -> None:
     histories = random_histories(model.catalogue, [5, 1, 0, 12, 3])
     order = np.array([3, 0, 4, 2, 1])
-    properties.close(model.score(histories)[order], model.score(histories.select(order)))
+    properties.assert_close(model.score(histories)[order], model.score(histories.select(order)))
 
 
 def test_score_is_what_call_says_at_the_last_position(model: InterestMigrationModel) -> None:
@@ -61,7 +61,7 @@ def test_score_is_what_call_says_at_the_last_position(model: InterestMigrationMo
     whole = properties.numbers(model(batch))
     ends = model.outputs(random_histories(model.catalogue, properties.LENGTHS), ("query", "next_interest"))
     for name, values in ends.items():
-        properties.close(values, whole[name][np.arange(4), batch["length"]])
+        properties.assert_close(values, whole[name][np.arange(4), batch["length"]])
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -83,7 +83,7 @@ def test_incremental_equals_whole(cell: str) -> None:
             np.array([at]),
             history.profile,
         )
-        properties.close(model.score_state(state, asked, at), model.score(so_far)[0])
+        properties.assert_close(model.score_state(state, asked, at), model.score(so_far)[0])
         if length < 11:
             codes = (history.item[length], history.scenario[length], history.behaviour[length])
             event = Event(
@@ -103,7 +103,7 @@ def test_step_needs_a_constant_query() -> None:
 def test_saved_and_loaded_scores_are_the_same(model: InterestMigrationModel, tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     histories = random_histories(model.catalogue, [5, 0, 12])
-    properties.close(load_model(tmp_path / "model.keras").score(histories), model.score(histories))
+    properties.assert_close(load_model(tmp_path / "model.keras").score(histories), model.score(histories))
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
@@ -111,4 +111,4 @@ def test_self_attention_ignores_what_is_masked() -> None:
     layer = layer_of(SelfAttention)
     states = np.random.default_rng(0).normal(size=(1, 6, 16)).astype(np.float32)
     short = layer(states[:, :4], np.ones((1, 3), bool))
-    properties.close(np.asarray(layer(states, np.ones((1, 5), bool)))[:, :4], np.asarray(short))
+    properties.assert_close(np.asarray(layer(states, np.ones((1, 5), bool)))[:, :4], np.asarray(short))

@@ -154,7 +154,7 @@ def test_interests_may_be_lists_or_none(tmp_path: Path) -> None:
     assert log.catalogue.interests == ("other",)
 
 
-def refused(source: object, *parts: str, **options: object) -> None:
+def assert_refused(source: object, *parts: str, **options: object) -> None:
     """The log is refused, and the message has all of the parts."""
     with pytest.raises(LogError) as error:
         read_log(source, **options)
@@ -164,85 +164,91 @@ def refused(source: object, *parts: str, **options: object) -> None:
 
 def test_missing_column(write) -> None:
     path = write("user,item,time\nu,a,1\n")
-    refused(path, "events.csv", "no column 'scenario'", "['user', 'item', 'time']", "scenario=None")
-    refused(path, "no column 'behaviour'", "behaviour=None", scenario=None)
-    refused(path, "no column 'who'", "user='…'", user="who", scenario=None)
-    refused(path, "no column 'when'", "time='…'", time="when", scenario=None, behaviour=None)
-    refused(events(), "the items (a DataFrame)", "no column 'interests'", "interests=None", items=events())
-    refused(events(), "the users (a DataFrame)", "no column 'user'", users=pd.DataFrame({"name": ["u"]}))
+    assert_refused(path, "events.csv", "no column 'scenario'", "['user', 'item', 'time']", "scenario=None")
+    assert_refused(path, "no column 'behaviour'", "behaviour=None", scenario=None)
+    assert_refused(path, "no column 'who'", "user='…'", user="who", scenario=None)
+    assert_refused(path, "no column 'when'", "time='…'", time="when", scenario=None, behaviour=None)
+    assert_refused(
+        events(), "the items (a DataFrame)", "no column 'interests'", "interests=None", items=events()
+    )
+    assert_refused(
+        events(), "the users (a DataFrame)", "no column 'user'", users=pd.DataFrame({"name": ["u"]})
+    )
 
 
 def test_empty_file(write) -> None:
-    refused(write(""), "events.csv is empty", "column names")
-    refused(write("user,item,scenario,behaviour,time\n"), "events.csv is empty: it holds no row")
-    refused(events().iloc[:0], "the events (a DataFrame) is empty")
+    assert_refused(write(""), "events.csv is empty", "column names")
+    assert_refused(write("user,item,scenario,behaviour,time\n"), "events.csv is empty: it holds no row")
+    assert_refused(events().iloc[:0], "the events (a DataFrame) is empty")
 
 
 def test_time_that_is_missing_or_cannot_be_read(write) -> None:
     bad = GOOD.replace("buy,20", "buy,noon")
-    refused(write(bad), "events.csv, row 2 (line 3), column 'time'", "'noon'", "pandas.to_datetime")
-    refused(write(GOOD.replace("buy,20", "buy,")), "row 2 (line 3)", "the time is missing")
-    refused(write(bad.replace("\n007", "\n\n007"), "gap.csv"), "row 2 (line 4)")
+    assert_refused(write(bad), "events.csv, row 2 (line 3), column 'time'", "'noon'", "pandas.to_datetime")
+    assert_refused(write(GOOD.replace("buy,20", "buy,")), "row 2 (line 3)", "the time is missing")
+    assert_refused(write(bad.replace("\n007", "\n\n007"), "gap.csv"), "row 2 (line 4)")
     quoted = GOOD.replace("pen", '"p\ne\nn"').replace("buy,20", "buy,noon")
-    refused(write(quoted, "quoted.csv"), "row 2 (line 5)")
-    refused(events(time=["1970-01-01", "05/04/2001"]), "row 2, column 'time'", "'05/04/2001'")
-    refused(events(time=[1, np.nan]), "row 2, column 'time'", "the time is missing")
-    refused(events(time=[np.inf, 1.0]), "row 1, column 'time'", "cannot be read as a time")
-    refused(events(time=pd.to_datetime(["1970-01-01", None])), "row 2", "the time is missing")
-    refused(events(time=[1, 978_300_760_000]), "row 2, column 'time'", "milliseconds", "Divide")
+    assert_refused(write(quoted, "quoted.csv"), "row 2 (line 5)")
+    assert_refused(events(time=["1970-01-01", "05/04/2001"]), "row 2, column 'time'", "'05/04/2001'")
+    assert_refused(events(time=[1, np.nan]), "row 2, column 'time'", "the time is missing")
+    assert_refused(events(time=[np.inf, 1.0]), "row 1, column 'time'", "cannot be read as a time")
+    assert_refused(events(time=pd.to_datetime(["1970-01-01", None])), "row 2", "the time is missing")
+    assert_refused(events(time=[1, 978_300_760_000]), "row 2, column 'time'", "milliseconds", "Divide")
 
 
 def test_line_in_a_compressed_file(tmp_path: Path) -> None:
     path = tmp_path / "events.csv.gz"
     with gzip.open(path, "wt") as file:
         file.write(GOOD.replace("buy,20", "buy,noon"))
-    refused(path, "events.csv.gz, row 2 (line 3)")
+    assert_refused(path, "events.csv.gz, row 2 (line 3)")
 
 
 @pytest.mark.parametrize("column", ["user", "item", "scenario", "behaviour"])
 def test_missing_ids(write, column: str) -> None:
     place = f"row 2, column '{column}'"
-    refused(events(**{column: ["a", None]}), place, "the id is missing or blank", "Fill it in")
-    refused(events(**{column: ["a", "  "]}), place, "the id is missing or blank")
-    refused(events(**{column: [1.0, np.nan]}), place, "the id is missing or blank")
-    refused(write(GOOD.replace("007,ink,home,buy", "NaN,NaN,NaN,NaN")), "row 2 (line 3)", "missing or blank")
+    assert_refused(events(**{column: ["a", None]}), place, "the id is missing or blank", "Fill it in")
+    assert_refused(events(**{column: ["a", "  "]}), place, "the id is missing or blank")
+    assert_refused(events(**{column: [1.0, np.nan]}), place, "the id is missing or blank")
+    assert_refused(
+        write(GOOD.replace("007,ink,home,buy", "NaN,NaN,NaN,NaN")), "row 2 (line 3)", "missing or blank"
+    )
 
 
 def test_mixed_ids() -> None:
     mend = "table[column].astype(str)"
-    refused(
+    assert_refused(
         events(user=pd.Series([1, "1"], dtype=object)), "row 2, column 'user'", "'1' is of type str", mend
     )
-    refused(
+    assert_refused(
         events(item=pd.Series(["1", 1], dtype=object)), "row 2, column 'item'", "1 is of type number", mend
     )
-    refused(events(user=[2.0**60, 1.0]), "row 1, column 'user'", "too large to be exact")
+    assert_refused(events(user=[2.0**60, 1.0]), "row 1, column 'user'", "too large to be exact")
 
 
 def test_rows_that_stand_twice_in_a_table() -> None:
     items = pd.DataFrame({"item": ["a", "b", "a"], "interests": "x"})
-    refused(
+    assert_refused(
         events(), "the items (a DataFrame), row 3, column 'item'", "'a' stands in row 1 already", items=items
     )
     users = pd.DataFrame({"user": ["v", "v"]})
-    refused(events(), "the users (a DataFrame), row 2, column 'user'", "Keep one row", users=users)
+    assert_refused(events(), "the users (a DataFrame), row 2, column 'user'", "Keep one row", users=users)
 
 
 def test_files_that_cannot_be_read(write, tmp_path: Path) -> None:
-    refused(write(GOOD, "events.xlsx"), "events.xlsx: this kind of file is not read", ".parquet")
-    refused(write(GOOD + "7,ink,shop,view,30,more\n"), "events.csv: a line has more fields", "line 5")
+    assert_refused(write(GOOD, "events.xlsx"), "events.xlsx: this kind of file is not read", ".parquet")
+    assert_refused(write(GOOD + "7,ink,shop,view,30,more\n"), "events.csv: a line has more fields", "line 5")
     wide = GOOD.replace(",30\n", ",30,more\n").replace(",20\n", ",20,more\n")
-    refused(write(wide), "events.csv: a line has more fields")
+    assert_refused(write(wide), "events.csv: a line has more fields")
     assert (
         len(read_log(write(wide.replace("more", "")))) == 3
     )  # a separator at the end of each line is harmless
-    refused(write("no table", "events.parquet"), "events.parquet cannot be read", "again")
-    refused(write("no archive", "events.csv.gz"), "events.csv.gz cannot be read")
+    assert_refused(write("no table", "events.parquet"), "events.parquet cannot be read", "again")
+    assert_refused(write("no archive", "events.csv.gz"), "events.csv.gz cannot be read")
     whole = gzip.compress((GOOD * 999).encode())
     (tmp_path / "cut.csv.gz").write_bytes(whole[:-20])
-    refused(tmp_path / "cut.csv.gz", "cut.csv.gz cannot be read", "cut short")
+    assert_refused(tmp_path / "cut.csv.gz", "cut.csv.gz cannot be read", "cut short")
     (tmp_path / "latin.csv").write_bytes(GOOD.replace("pen", "café").encode("latin-1"))
-    refused(tmp_path / "latin.csv", "latin.csv is not UTF-8", "Save it as UTF-8")
-    refused(pd.concat([events(), events()[["item"]]], axis=1), "two columns named 'item'")
+    assert_refused(tmp_path / "latin.csv", "latin.csv is not UTF-8", "Save it as UTF-8")
+    assert_refused(pd.concat([events(), events()[["item"]]], axis=1), "two columns named 'item'")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
         read_log(tmp_path / "nowhere.csv")

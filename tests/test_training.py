@@ -1,0 +1,136 @@
+"""Fitting goes on where it stopped, to the same bit; files that do not fit are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from worlds import trained
+
+from imtlib.batching import TrainingBatches
+from imtlib.errors import ModelFileError
+from imtlib.model import InterestMigrationModel
+from imtlib.pretrained import keep_pretrained, load_pretrained
+from imtlib.saving import load_model
+from imtlib.simulation import simulate
+from imtlib.splits import Split, leave_one_out
+from imtlib.training import fit
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    return leave_one_out(simulate(users=48, events=12)[0])
+
+
+def new_model(split: Split) -> InterestMigrationModel:
+    keras.utils.set_random_seed(1)
+    return InterestMigrationModel.for_log(split.train, units=16, dropout=0.3)
+
+
+class _Stops(keras.callbacks.Callback):
+    """Ends a run in the middle of its third epoch, as a lost machine would."""
+
+    epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.epoch == 2 and batch == 1:
+            raise KeyboardInterrupt
+
+
+def test_interrupted_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: Path) -> None:
+    options = {"epochs": 4, "batch": 16, "learning_rate": 0.01, "progress": False}
+    whole = new_model(split)
+    history = fit(whole, split, **options)
+    with pytest.raises(KeyboardInterrupt):
+        fit(new_model(split), split, folder=tmp_path, callbacks=[_Stops()], **options)
+    resumed = new_model(split)
+    assert fit(resumed, split, folder=tmp_path, **options) == history
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ModelFileError, match="run with other seed"):
+        fit(new_model(split), split, folder=tmp_path, seed=5, **options)
+
+
+def test_windows_hold_each_next_item_once_and_nothing_else(split: Split) -> None:
+    log = split.train
+    batches = TrainingBatches(log, 8, 6, seed=0)
+    for arrays, target in batches:
+        position = np.arange(target.shape[1])
+        assert (target[:, 1:][position[None, 1:] > arrays["length"][:, None]] == -1).all()
+        for row, length in enumerate(arrays["length"]):
+            np.testing.assert_array_equal(target[row, :length][1:], arrays["item"][row, 1:length])
+            window = [*arrays["item"][row, :length], target[row, length]]
+            lives = [log.item[a:b].tolist() for a, b in zip(log.starts[:-1], log.starts[1:], strict=True)]
+            assert any(window == life[k : k + len(window)] for life in lives for k in range(len(life)))
+    first = [target.tolist() for _, target in batches]
+    assert [target.tolist() for _, target in batches] == first
+    batches.epoch = 1
+    assert [target.tolist() for _, target in batches] != first
+
+
+def test_a_model_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no model at"):
+        load_model(tmp_path / "none.keras")
+    path = tmp_path / "model.keras"
+    trained("constant").save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ModelFileError, match="not a model that can be read"):
+        load_model(path)
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+    with pytest.raises(ModelFileError, match="not an InterestMigrationModel"):
+        load_model(path)
+
+
+def test_a_model_of_another_format() -> None:
+    config = trained("constant").get_config() | {"format": 0}
+    with pytest.raises(ModelFileError, match="format 0"):
+        InterestMigrationModel.from_config(config)
+
+
+def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ends in \.keras"):
+        trained("constant").save(tmp_path / "model.h5")
+    (tmp_path / "model.keras").write_text("mine")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        trained("constant").save(tmp_path / "model.keras", overwrite=False)
+    assert (tmp_path / "model.keras").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"heads": 3}, "heads=3 does not divide units=16"),
+        ({"heads": 3, "attention": "self"}, "heads=3 does not divide units=16"),
+        ({"attention": "none"}, "unknown attention 'none'"),
+        ({"cell": "rnn"}, "unknown cell 'rnn'"),
+        ({"max_length": 5000}, "max_length=5000"),
+    ],
+)
+def test_settings_that_make_no_model(split: Split, wrong: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        InterestMigrationModel.for_log(split.train, **{"units": 16, **wrong})
+
+
+def test_weights_come_back_for_their_own_catalogue_alone(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = new_model(split)
+    keep_pretrained(model, "mine", tmp_path, {"seed": 1})
+    card = (tmp_path / "mine.json").read_text()
+    assert json.loads(card)["seed"] == 1
+    assert not any(f'"{name}"' in card for name in model.catalogue.items)
+    monkeypatch.setattr("imtlib.pretrained.load_dataset", lambda _: split.train)
+    back = load_pretrained("mine", tmp_path)
+    np.testing.assert_array_equal(back.score(split.test.histories), model.score(split.test.histories))
+    other = simulate(users=48, events=12, world=3)[0]
+    monkeypatch.setattr("imtlib.pretrained.load_dataset", lambda _: other)
+    with pytest.raises(ModelFileError, match="made for the catalogue"):
+        load_pretrained("mine", tmp_path)
+    with pytest.raises(ModelFileError, match="no trained weights for 'yours'"):
+        load_pretrained("yours", tmp_path)

@@ -70,9 +70,11 @@ def map_of_steps(lit: int | None = None) -> Drawing:
     alt = "The five steps in order: " + ", ".join(f"{k + 1} {name}" for k, (name, *_) in enumerate(STEPS))
     alt += f". Step {lit}, {STEPS[lit - 1][0]}, is lit." if lit else "."
     width = len(STEPS) * (wide + gap) - gap
+    # On a phone the map is scrolled, not shrunk until nobody can read it.
     svg = (
-        f'<svg viewBox="0 0 {width} {high}" role="img" aria-label="{escape(alt)}" width="100%" '
-        f'style="max-width:{width}px;font-family:sans-serif">{"".join(parts)}</svg>'
+        f'<div style="overflow-x:auto" tabindex="0"><svg viewBox="0 0 {width} {high}" role="img" '
+        f'aria-label="{escape(alt)}" width="100%" style="min-width:680px;max-width:{width}px;'
+        f'font-family:sans-serif">{"".join(parts)}</svg></div>'
     )
     return Drawing(svg, alt)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import properties
 import pytest
-from worlds import random_histories, trained
+from worlds import random_histories, small_catalogue, trained
 
 from imtlib.attention import ConstantQueryAttention, SelfAttention, StateQueryAttention
+from imtlib.catalogue import Catalogue
 from imtlib.histories import Histories
 from imtlib.listing import Event
 from imtlib.model import InterestMigrationModel
@@ -112,3 +117,55 @@ def test_self_attention_ignores_what_is_masked() -> None:
     states = np.random.default_rng(0).normal(size=(1, 6, 16)).astype(np.float32)
     short = layer(states[:, :4], np.ones((1, 3), bool))
     properties.assert_close(np.asarray(layer(states, np.ones((1, 5), bool)))[:, :4], np.asarray(short))
+
+
+def test_a_fresh_process_loads_the_same_scores(
+    constant_model: InterestMigrationModel, tmp_path: Path
+) -> None:
+    constant_model.save(tmp_path / "model.keras")
+    program = (
+        "import sys, numpy as np; from imtlib import load_model; from worlds import random_histories\n"
+        "model = load_model(sys.argv[1])\n"
+        "np.save(sys.argv[2], model.score(random_histories(model.catalogue, [5, 0, 12])))"
+    )
+    scores = tmp_path / "scores.npy"
+    here = str(Path(__file__).parent)
+    subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "model.keras"), str(scores)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": here},
+        capture_output=True,
+    )
+    own = constant_model.score(random_histories(constant_model.catalogue, [5, 0, 12]))
+    properties.assert_close(np.load(scores), own)
+
+
+def test_what_was_expected_stands_in_for_an_unknown_interest() -> None:
+    names = small_catalogue()
+    held = np.concatenate([names.item_interests, np.zeros((12, 1), bool)], axis=1)
+    held[3] = [False, False, False, False, True]
+    unknown = replace(names, interests=(*names.interests, "other"), item_interests=held)
+    model = InterestMigrationModel(unknown, units=16)
+    batch = properties.a_batch(model)
+    batch["item"][0, 2] = 3
+    found = properties.numbers(model(batch))
+    expected = 1 / (1 + np.exp(-found["interest_logits"][0, 2].astype(np.float64)))
+    properties.assert_close(found["belief"][0, 3, :-1], expected / expected.sum())
+    known = names.item_interests[batch["item"][0, 0]]
+    assert found["belief"][0, 1, :4][~known].max(initial=0) == 0
+    properties.assert_close(found["belief"].sum(axis=-1), np.ones(found["belief"].shape[:2]))
+
+
+def test_one_scenario_and_one_interest_are_enough() -> None:
+    one = Catalogue(("a", "b", "c"), ("all",), ("event",), ("other",), np.ones((3, 1), bool))
+    model = InterestMigrationModel(one, units=16)
+    histories = replace(
+        random_histories(small_catalogue(), [1, 0]),
+        catalogue=one,
+        item=np.array([2], np.int32),
+        scenario=np.zeros(1, np.int32),
+        behaviour=np.zeros(1, np.int32),
+        request_scenario=np.zeros(2, np.int32),
+        profile=np.zeros((2, 0), np.float32),
+    )
+    properties.assert_close(np.exp(model.score(histories)).sum(axis=1), np.ones(2))

@@ -1,0 +1,49 @@
+"""The likelihood in stretches, and its own gradient, are those that automatic differentiation finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from imtlib.chunked import ROWS, total_log_p
+from imtlib.prediction import item_logits
+from imtlib.recommendation import target_through_interests
+
+
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 7])
+def test_value_and_gradient(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    held = rng.random((30, 4)) < 0.3
+    held[np.arange(30), np.arange(30) % 4] = True
+    interests = tf.constant(held.astype("f"))
+    target = tf.constant(rng.integers(0, 30, rows), tf.int32)
+    shapes = {"query": (rows, 8), "belief": (rows, 4), "embeddings": (30, 8), "bias": (30,)}
+    parts = {name: tf.Variable(rng.normal(size=shape).astype("f")) for name, shape in shapes.items()}
+
+    def stretches() -> tf.Tensor:
+        interest = tf.nn.softmax(parts["belief"])
+        return 0.5 * total_log_p(
+            parts["query"],
+            interest,
+            tf.convert_to_tensor(parts["embeddings"]),
+            tf.convert_to_tensor(parts["bias"]),
+            interests,
+            target,
+        )
+
+    def whole() -> tf.Tensor:
+        logits = item_logits(parts["query"], parts["embeddings"], parts["bias"])
+        found = target_through_interests(logits, tf.nn.softmax(parts["belief"]), interests, target)
+        return 0.5 * tf.reduce_sum(found)
+
+    results = []
+    for likelihood in (stretches, whole):
+        with tf.GradientTape() as tape:
+            value = likelihood()
+        results.append((value, tape.gradient(value, list(parts.values()))))
+    (value, gradient), (expected, reference) = results
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    for name, one, other in zip(parts, gradient, reference, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=name)
+        assert np.abs(other).max() > 1e-3

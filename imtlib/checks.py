@@ -1,17 +1,23 @@
-"""Claims that a page makes with a number: printed with their tolerance, and raised when they fail."""
+"""Claims that a page makes with a number: printed with their bounds, and raised when they fail."""
 
 from __future__ import annotations
 
 
-def claim(what: str, found: float, *, at_least: float | None = None, at_most: float | None = None) -> None:
-    """State a bound on a computed number, and stop the page if it does not hold.
-
-    What is printed is the bound, not the number's last digits: it is the same on every processor.
+def claim(
+    what: str,
+    found: float,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    digits: int = 2,
+) -> None:
+    """Print a computed number with the bounds that are claimed for it, and stop the page if it is outside.
 
     Args:
         what: the claim in words.
         found: the computed number.
-        at_least, at_most: the bound; one of them or both.
+        at_least, at_most: the bounds; one of them or both.
+        digits: decimal places that are printed: so few that every processor prints the same.
 
     Raises:
         AssertionError: the number is outside, or not a number.
@@ -23,7 +29,7 @@ def claim(what: str, found: float, *, at_least: float | None = None, at_most: fl
     high_holds = at_most is None or found <= at_most
     if not (low_holds and high_holds):
         raise AssertionError(f"{what}: found {found:.6g}, claimed {_bound(at_least, at_most)}")
-    print(f"{what}: {_bound(at_least, at_most)}")
+    print(f"{what}: {found:.{digits}f} (claimed: {_bound(at_least, at_most)})")
 
 
 def _bound(low: float | None, high: float | None) -> str:

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--dropout", type=float, default=0.3)
     parser.add_argument("--max-length", type=int, default=200, help="events of a history that are read")
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", default="runs/{dataset}-{seed}", help="where epochs are kept")
     parser.add_argument("--out", default="data/pretrained", help="where the trained weights go")

@@ -10,6 +10,7 @@ import time
 
 import keras
 
+from imtlib.attention import ATTENTIONS
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import evaluate
 from imtlib.model import InterestMigrationModel
@@ -18,40 +19,77 @@ from imtlib.splits import leave_one_out
 from imtlib.training import fit
 
 
-def main() -> None:
-    """Parse the arguments, train, measure on the test part, and keep the weights."""
+def arguments() -> argparse.ArgumentParser:
+    """What can be said on the command line; the defaults made the shipped weights of MovieLens-1M."""
     parser = argparse.ArgumentParser(prog="python -m imtlib.train", description=__doc__)
     parser.add_argument("dataset", help="a name that load_dataset knows")
-    parser.add_argument("--units", type=int, default=148)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--dropout", type=float, default=0.3)
-    parser.add_argument("--max-length", type=int, default=200, help="events of a history that are read")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
+    model = parser.add_argument_group("model")
+    model.add_argument("--units", type=int, default=148)
+    model.add_argument("--layers", type=int, default=2)
+    model.add_argument("--heads", type=int, default=4)
+    model.add_argument("--attention", choices=sorted(ATTENTIONS), default="constant")
+    model.add_argument("--dropout", type=float, default=0.3)
+    model.add_argument("--max-length", type=int, default=200, help="events of a history that are read")
+    model.add_argument(
+        "--through-interests",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="items by way of interests, or the direct softmax that it is measured against",
+    )
+    training = parser.add_argument_group("training")
+    training.add_argument("--epochs", type=int, default=20)
+    training.add_argument("--batch", type=int, default=64, help="users a step")
+    training.add_argument("--learning-rate", type=float, default=3e-3)
+    training.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", default="runs/{dataset}-{seed}", help="where epochs are kept")
     parser.add_argument("--out", default="data/pretrained", help="where the trained weights go")
-    given = parser.parse_args()
+    return parser
+
+
+def command(given: argparse.Namespace) -> str:
+    """The command line that does the same again, wherever it keeps its files."""
+    shown = []
+    for name, value in vars(given).items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            shown.append(f"--{option}" if value else f"--no-{option}")
+        elif name not in ("dataset", "folder", "out"):
+            shown.append(f"--{option} {value}")
+    return f"python -m imtlib.train {given.dataset} {' '.join(shown)}"
+
+
+def main() -> None:
+    """Parse the arguments, train, measure on the test part, and keep the weights."""
+    given = arguments().parse_args()
     keras.utils.set_random_seed(given.seed)
     split = leave_one_out(load_dataset(given.dataset))
     model = InterestMigrationModel.for_log(
         split.train,
         units=given.units,
         layers=given.layers,
+        heads=given.heads,
+        attention=given.attention,
         dropout=given.dropout,
         max_length=given.max_length,
+        through_interests=given.through_interests,
     )
     began = time.monotonic()
-    folder = given.folder.format(dataset=given.dataset, seed=given.seed)
-    history = fit(model, split, epochs=given.epochs, seed=given.seed, folder=folder)
+    history = fit(
+        model,
+        split,
+        epochs=given.epochs,
+        batch=given.batch,
+        learning_rate=given.learning_rate,
+        seed=given.seed,
+        folder=given.folder.format(dataset=given.dataset, seed=given.seed),
+    )
     report = evaluate(model, split.test)
     print(report)
     about = {
-        "command": f"python -m imtlib.train {given.dataset} --units {given.units} --layers {given.layers} "
-        f"--dropout {given.dropout} --max-length {given.max_length} --epochs {given.epochs} "
-        f"--seed {given.seed}",
+        "command": command(given),
         "split": split.hash,
         "history": history,
-        "test": {name: report[name] for name in ("HR@10", "NDCG@10")},
+        "test": {name: report[name] for name in ("HR@10", "NDCG@10", "log loss")},
         "minutes": round((time.monotonic() - began) / 60, 1),
         "terms": "The terms of the data it was trained on hold; for MovieLens: no commercial use.",
     }

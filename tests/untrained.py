@@ -1,0 +1,70 @@
+"""The chapters again, with models that have learnt nothing: claims about what was learnt must then fail.
+
+`make test-numerics` runs it. `python tests/untrained.py chapters/quickstart.ipynb` lists the claims missed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import nbformat
+import pytest
+
+import imtlib as imt
+from imtlib import checks
+from imtlib.pretrained import load_pretrained
+from imtlib.training import fit
+
+CHAPTERS = sorted(path for path in Path("chapters").glob("*.ipynb") if path.stem != "welcome")
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_an_untrained_model_misses_the_claims(path: Path) -> None:
+    """In a process of its own, since the chapter gets other functions than the library's."""
+    ran = subprocess.run([sys.executable, __file__, str(path)], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    wrong = json.loads(ran.stdout)
+    print(f"{path.stem}: {len(wrong)} claims missed: {wrong}")
+    assert len(wrong) >= 5
+
+
+def fresh(name: str) -> imt.InterestMigrationModel:
+    """The model of `load_pretrained`, with the weights that it had before training."""
+    return imt.InterestMigrationModel.from_config(load_pretrained(name).get_config())
+
+
+def missed(path: Path) -> list[str]:
+    """The claims of a chapter that fail when nothing was learnt."""
+    wrong: list[str] = []
+    claim = checks.claim
+
+    @functools.wraps(claim)
+    def note(what: str, found: float, **bounds: Any) -> None:
+        try:
+            claim(what, found, **bounds)
+        except AssertionError:
+            wrong.append(what)
+
+    checks.claim = note
+    imt.load_pretrained = fresh  # type: ignore[assignment]
+    imt.fit = lambda *given, **how: fit(*given, **{**how, "learning_rate": 0.0, "weight_decay": 0.0})
+    space: dict[str, Any] = {"display": lambda *shown: None}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(compile(cell.source, str(path), "exec"), space)
+    return wrong
+
+
+if __name__ == "__main__":
+    mpl.use("agg")
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = missed(Path(sys.argv[1]))
+    print(json.dumps(found))

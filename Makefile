@@ -10,8 +10,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NOTEBOOKS ?= $(wildcard chapters/*.ipynb)
 # Two notebooks at a time, each in the order of its cells.
 PAIR := -n 2 --dist loadscope
+NBVAL := $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 $(PAIR)
+# How other processors compute: without oneDNN's operations, with them, and on one thread. The limits on
+# instructions make each differ in the last bits from the default, whatever that is on this processor.
+PROCESSORS := TF_ENABLE_ONEDNN_OPTS=0,ONEDNN_MAX_CPU_ISA=SSE41 TF_ENABLE_ONEDNN_OPTS=1,ONEDNN_MAX_CPU_ISA=AVX2 \
+  TF_NUM_INTRAOP_THREADS=1,TF_NUM_INTEROP_THREADS=1,OMP_NUM_THREADS=1
 
-.PHONY: help book test test-unit test-notebooks check execute format lock wheel lab gpu clean
+.PHONY: help book test test-unit test-notebooks test-numerics accessibility check execute format lock wheel lab gpu clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -44,7 +49,19 @@ test-unit: $(READY)
 	$(BIN)/pytest tests -n 2 --dist loadfile
 
 test-notebooks: $(READY)
-	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 $(PAIR) $(NOTEBOOKS)
+	$(NBVAL) $(NOTEBOOKS)
+
+test-numerics: $(READY)  ## every notebook again as three other processors would compute it
+	@failed=; for names in $(PROCESSORS); do settings=$$(echo $$names | tr , ' '); \
+	  echo "Under $$settings:"; env $$settings $(NBVAL) $(NOTEBOOKS) || failed="$$failed [$$settings]"; done; \
+	if test -n "$$failed"; then echo "Outputs differ or a cell fails under:$$failed"; exit 1; fi; \
+	echo "The outputs hold under all of: $(PROCESSORS)"
+
+accessibility: $(READY)  ## read every built page with axe-core in Chromium; needs Node.js and Chromium
+	@command -v npm >/dev/null || { echo "No npm found. On Debian and Ubuntu: apt install nodejs npm"; exit 1; }
+	npm ci --prefix tools/accessibility
+	@test -f _build/html/index.html || $(MAKE) book
+	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/test_accessibility.py
 
 check: $(READY)  ## style, types, and what must hold of the repository
 	$(BIN)/ruff check

@@ -51,11 +51,12 @@ test-unit: $(READY)
 test-notebooks: $(READY)
 	$(NBVAL) $(NOTEBOOKS)
 
-test-numerics: $(READY)  ## every notebook again as three other processors would compute it
+test-numerics: $(READY)  ## every notebook again as three other processors would compute it, and untrained
 	@failed=; for names in $(PROCESSORS); do settings=$$(echo $$names | tr , ' '); \
 	  echo "Under $$settings:"; env $$settings $(NBVAL) $(NOTEBOOKS) || failed="$$failed [$$settings]"; done; \
 	if test -n "$$failed"; then echo "Outputs differ or a cell fails under:$$failed"; exit 1; fi; \
 	echo "The outputs hold under all of: $(PROCESSORS)"
+	@echo "With models that have learnt nothing:"; $(BIN)/pytest -n 2 tests/untrained.py
 
 accessibility: $(READY)  ## read every built page with axe-core in Chromium; needs Node.js and Chromium
 	@command -v npm >/dev/null || { echo "No npm found. On Debian and Ubuntu: apt install nodejs npm"; exit 1; }

@@ -24,6 +24,9 @@ from imtlib.histories import Histories, nobody
 if TYPE_CHECKING:
     from imtlib.model import InterestMigrationModel
 
+PLATE = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+"""Behind a number, so that no line crosses it."""
+
 START = "(start)"
 """Stands for $h_0$, before any event: the first migration leaves it."""
 
@@ -166,7 +169,7 @@ def arcs_figure(
             line = {"color": ink(0.25 + 0.7 * part**0.5), "lw": 0.4 + 6 * part}
             axis.add_patch(Arc((x, t + 0.5), 0.5, 1.0, theta1=-90, theta2=90, zorder=3, **line))
             if weight >= named:
-                axis.text(x + 0.34, t + 0.5, f"{100 * weight:.0f}", va="center", fontsize=9)
+                axis.text(x + 0.34, t + 0.5, f"{100 * weight:.0f}", va="center", fontsize=9, bbox=PLATE)
         axis.text(x + 0.1, -1.1, f"head {head + 1}", ha="center", fontsize=10, color=ink(0.9))
     for mark in marks:
         axis.axhline(mark - 0.5, xmin=0, color="#888888", lw=0.8, ls=(0, (4, 3)), zorder=0)

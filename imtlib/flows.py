@@ -20,7 +20,11 @@ GAP = 0.02
 
 
 def merge_small(
-    flow: NDArray[np.floating], names: Sequence[str], keep: int, rest: str = "all others"
+    flow: NDArray[np.floating],
+    names: Sequence[str],
+    keep: int,
+    always: Sequence[str] = (),
+    rest: str = "all others",
 ) -> tuple[FloatArray, list[str]]:
     """The largest interests of a flow, and the others together as one.
 
@@ -28,13 +32,17 @@ def merge_small(
         flow: mass that goes from each interest to each, `(K, K)`.
         names: of the K interests.
         keep: how many keep their names: those with most mass, largest first.
+        always: names that are kept however little mass they have, in place of the smallest of these.
         rest: the name of all others.
 
     Returns:
         The flow between them, float64 `(keep + 1, keep + 1)`, and their names; as it was, in the new order,
         if there are no others.
     """
-    order = np.argsort(-(flow.sum(axis=1) + flow.sum(axis=0)), kind="stable")
+    mass = flow.sum(axis=1) + flow.sum(axis=0)
+    asked = np.isin(names, always)
+    kept = np.lexsort((-mass, ~asked))[:keep]
+    order = np.lexsort((-mass, ~np.isin(np.arange(len(mass)), kept)))
     group = np.empty(len(order), int)
     group[order] = np.minimum(np.arange(len(order)), keep)
     member = np.eye(int(group.max(initial=0)) + 1)[group]

@@ -2,6 +2,7 @@
 
 - The arrows that unfold the table of contents have no name: a screen reader says "button" and nothing else.
 - A signature of several lines is marked as a list of definitions that has none.
+- An entry of the bibliography has a role that readers no longer know.
 - Whoever has not chosen light or dark yet gets an error in the console: the theme wants a word there.
 """
 
@@ -30,15 +31,16 @@ def name_arrows(app: Sphinx, page: str, template: str, context: dict[str, Any], 
     context["generate_toctree_html"] = named
 
 
-def plain_signatures(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Say that the lines of a signature are a list by their looks only."""
+def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Say that the lines of a signature are a list by looks only, and that a cited work is in a list."""
     if "body" in context:
-        context["body"] = context["body"].replace("<dl>\n<dd>", '<dl role="presentation">\n<dd>')
+        body = context["body"].replace("<dl>\n<dd>", '<dl role="presentation">\n<dd>')
+        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx, after the theme."""
     app.add_js_file(None, body=CHOOSE)
     app.connect("html-page-context", name_arrows, priority=900)
-    app.connect("html-page-context", plain_signatures, priority=900)
+    app.connect("html-page-context", mend_roles, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

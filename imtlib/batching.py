@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.encoding import GAP_BUCKETS
@@ -75,6 +77,28 @@ def inputs(histories: Histories, max_length: int) -> Arrays:
         "request_gap": ahead(gap, np.where(whole > 0, gap_bucket(since), 0)),
         "profile": histories.profile,
     }
+
+
+def signature(example: Arrays) -> dict[str, tf.TensorSpec]:
+    """What `inputs` gives, with the number of histories and their length left open: one graph serves all.
+
+    Args:
+        example: what `inputs` gave, for any histories of the catalogue.
+
+    Returns:
+        A specification of each array; the width of the profile alone is fixed.
+    """
+    return {
+        name: tf.TensorSpec(
+            (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
+        )
+        for name, values in example.items()
+    }
+
+
+def real_events(batch: Mapping[str, Any]) -> Any:
+    """Which of the T places of a batch hold an event and are not padding: bool tensor `(B, T)`."""
+    return ops.arange(ops.shape(batch["item"])[1])[None] < batch["length"][:, None]
 
 
 def by_length(histories: Histories, batch: int) -> Iterator[IntArray]:

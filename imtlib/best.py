@@ -74,7 +74,17 @@ class BestPredictor:
     def persona(self, histories: Histories) -> FloatArray:
         """p(persona | history), float `(n, M)`; arguments and errors as in `score`."""
         empty = np.zeros((0, len(self._laws.affinity)))
-        return np.concatenate([empty, *(self._ahead(part).sum(axis=2) for part in self._blocks(histories))])
+        parts = (self._filtered(part)[0].sum(axis=2) for part in self._blocks(histories))
+        return np.concatenate([empty, *parts])
+
+    def current_interest(self, histories: Histories) -> FloatArray:
+        """p(interest of the last event | history), float `(n, K)`; a row of zeros where there is no event.
+
+        Arguments and errors as in `score`.
+        """
+        empty = np.zeros((0, len(self.catalogue.interests)))
+        parts = (self._filtered(part)[1].sum(axis=1) for part in self._blocks(histories))
+        return np.concatenate([empty, *parts])
 
     def _blocks(self, histories: Histories) -> list[Histories]:
         if histories.catalogue.fingerprint != self.catalogue.fingerprint:
@@ -85,11 +95,11 @@ class BestPredictor:
         return [histories.select(slice(s, s + BLOCK)) for s in range(0, len(histories), BLOCK)]
 
     def _next(self, histories: Histories) -> FloatArray:
-        interest: FloatArray = self._ahead(histories).sum(axis=1)
+        interest: FloatArray = self._filtered(histories)[0].sum(axis=1)
         return interest
 
-    def _ahead(self, histories: Histories) -> FloatArray:
-        """p(persona, interest of the next event | history), `(n, M, K)`."""
+    def _filtered(self, histories: Histories) -> tuple[FloatArray, FloatArray]:
+        """p(persona, interest | history), of the next event and of the last one, each `(n, M, K)`."""
         laws, length = self._laws, np.diff(histories.starts)
         item, behaviour = _padded(histories, histories.item), _padded(histories, histories.behaviour)
         scenario = np.pad(_padded(histories, histories.scenario), ((0, 0), (0, 1)))
@@ -111,7 +121,7 @@ class BestPredictor:
                 seen = ahead[on] * drawn[:, None] * laws.behaviour[:, :, behaviour[on, t]].transpose(2, 0, 1)
                 alpha[on, :, :-1] = seen / seen.sum(axis=(1, 2), keepdims=True)
                 alpha[on, :, -1] = 0.0
-        return ahead
+        return ahead, alpha[:, :, :-1]
 
     def _mass(self, item: IntArray) -> FloatArray:
         """Popularity of each interest's unseen items before each event, `(n, T + 1, K)`; 1 if none left."""

@@ -54,6 +54,14 @@ class Catalogue:
         }
         return {kind: {name: code for code, name in enumerate(names)} for kind, names in kinds.items()}
 
+    @cached_property
+    def known_interests(self) -> NDArray[np.bool_]:
+        """G without "other", bool `(N, K)`: the row of an item that was given no interest is empty."""
+        known = self.item_interests.copy()
+        if OTHER in self.interests:
+            known[:, self.interests.index(OTHER)] = False
+        return known
+
     def codes(self, kind: str, names: Iterable[object]) -> IntArray:
         """Codes of names.
 

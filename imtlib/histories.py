@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,31 @@ class Histories:
             self.request_scenario[chosen],
             self.request_time[chosen],
             self.profile[chosen],
+        )
+
+    def without(self, back: int) -> Histories:
+        """The same histories, each without one event.
+
+        Args:
+            back: which event is left out: 1 is the last one.
+
+        Raises:
+            ValueError: a history is shorter, or `back` is below 1.
+        """
+        shortest = int(np.diff(self.starts).min(initial=len(self.item)))
+        if not 1 <= back <= shortest:
+            raise ValueError(
+                f"back={back} is not between 1 and {shortest}, the length of the shortest history"
+            )
+        keep = np.ones(len(self.item), bool)
+        keep[self.starts[1:] - back] = False
+        return replace(
+            self,
+            starts=self.starts - np.arange(len(self.starts)),
+            item=self.item[keep],
+            scenario=self.scenario[keep],
+            behaviour=self.behaviour[keep],
+            time=self.time[keep],
         )
 
 

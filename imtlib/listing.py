@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imtlib.catalogue import Catalogue
 from imtlib.errors import UnknownNameError
 from imtlib.histories import Histories
+from imtlib.log import BehaviourLog
 from imtlib.profile import interest_shares
 from imtlib.recommendation import Policy, adjusted, choose, responsibility
 
@@ -127,6 +128,46 @@ def in_catalogue(histories: Histories, catalogue: Catalogue) -> Histories:
         request_scenario=translate("scenario", old.scenarios, histories.request_scenario),
         profile=histories.profile if same_features else np.zeros((len(histories), width), np.float32),
     )
+
+
+def requested(
+    catalogue: Catalogue,
+    log: BehaviourLog | None,
+    user: str | None,
+    history: Histories | Sequence[Event] | None,
+    scenario: str | None = None,
+    at: int | None = None,
+    profile: Mapping[str, str] | None = None,
+) -> Histories:
+    """The history that a recommendation is asked for, in the codes of a catalogue.
+
+    Args:
+        catalogue: the model's.
+        log, user: whose events are the history.
+        history: instead of these, one row of histories, or events by their names.
+        scenario, at: of the request, for a user or events; a row of histories holds them already.
+        profile: the user's features, for events; a log and a row of histories hold them already.
+
+    Returns:
+        A history, one row.
+
+    Raises:
+        ValueError: neither or both are given, or what the history holds already.
+        UnknownNameError: a name is not known.
+    """
+    if (log is None) != (user is None) or (log is None) == (history is None):
+        raise ValueError("give a log and a user of it, or a history: recommend(log, user=…) or (history=…)")
+    if log is not None:
+        if profile is not None:
+            raise ValueError("the log holds the user's profile: leave out profile, or give events as history")
+        return in_catalogue(log.history_of(user, scenario, at), catalogue)
+    if isinstance(history, Histories):
+        if (scenario, at, profile) != (None, None, None):
+            raise ValueError(
+                "a row of histories holds its scenario, time and profile: leave them out, or give events"
+            )
+        return in_catalogue(history, catalogue)
+    return history_of_events(catalogue, history or (), scenario, at, profile)
 
 
 def without_each(history: Histories, events: NDArray[np.int64]) -> Histories:

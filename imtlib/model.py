@@ -15,15 +15,15 @@ from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS, LEVELS
-from imtlib.batching import by_length, inputs
-from imtlib.chunked import total_log_p
+from imtlib.batching import by_length, inputs, real_events, signature
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
 from imtlib.errors import ModelFileError
 from imtlib.histories import nobody
 from imtlib.incremental import State, score_state, start, step
-from imtlib.listing import Event, history_of_events, in_catalogue, recommend
-from imtlib.log import OTHER, BehaviourLog, Catalogue, Histories
-from imtlib.prediction import InterestPoints, ItemQuery, coming_interests, item_logits
+from imtlib.listing import Event, recommend, requested
+from imtlib.log import BehaviourLog, Catalogue, Histories
+from imtlib.loss import joint_loss
+from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import Policy, items_through_interests
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
 
@@ -111,16 +111,10 @@ class InterestMigrationModel(keras.Model):
         self.current_interest.trainable = self.migration_matrix.trainable = through_interests
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
-        self._possible = ops.convert_to_tensor(_known_interests(names))
+        self._possible = ops.convert_to_tensor(names.known_interests)
         example = inputs(nobody(names), max_length)
         # One graph for every size of batch and length of history.
-        signature = {
-            name: tf.TensorSpec(
-                (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
-            )
-            for name, values in example.items()
-        }
-        self._ends_graph = tf.function(self._ends, input_signature=[signature])
+        self._ends_graph = tf.function(self._ends, input_signature=[signature(example)])
         self(example)
 
     @classmethod
@@ -146,11 +140,13 @@ class InterestMigrationModel(keras.Model):
         )
 
     def _encode(self, batch: dict[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
-        item = batch["item"]
-        events = self.embedding(item, batch["scenario"], batch["behaviour"], batch["gap"])
-        state = self.encoder(events, self.used_profile(batch["profile"]), training=training)
-        real = ops.arange(ops.shape(item)[1])[None] < batch["length"][:, None]
-        return state, self.attention(state, real)
+        state = self.states(batch, training)
+        return state, self.attention(state, real_events(batch))
+
+    def states(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
+        """$h_0, \\dots, h_T$ of a batch as `imtlib.batching.inputs` makes it, float `(B, T + 1, d)`."""
+        events = self.embedding(batch["item"], batch["scenario"], batch["behaviour"], batch["gap"])
+        return self.encoder(events, self.used_profile(batch["profile"]), training=training)
 
     def used_profile(self, profile: Tensor) -> Tensor:
         """The part of a profile `(B, P)` that the model reads: all of it, or `(B, 0)`."""
@@ -207,28 +203,15 @@ class InterestMigrationModel(keras.Model):
         Returns:
             A scalar, in nats. Only real positions are scored.
         """
-        coming, real = coming_interests(y, self._item_interests, self.window)
-        place = ops.nonzero(ops.reshape(real, (-1,)))[0]
-
-        def at_real(values: Tensor) -> Tensor:
-            return ops.take(ops.reshape(values, (-1, values.shape[-1])), place, axis=0)
-
-        target = ops.take(ops.reshape(y, (-1,)), place, axis=0)
-        query, interest = at_real(y_pred["query"]), at_real(y_pred["next_interest"])
-        table, bias = (
+        return joint_loss(
+            y,
+            y_pred,
             ops.convert_to_tensor(self.embedding.item.embeddings),
             ops.convert_to_tensor(self.item_bias),
+            self._item_interests,
+            self.window,
+            bool(self.settings["through_interests"]),
         )
-        if self.settings["through_interests"]:
-            log_p = total_log_p(query, interest, table, bias, self._item_interests, target)
-        else:
-            # The direct softmax is the mixture with a single interest that every item has.
-            one = ops.ones_like(interest[:, :1])
-            log_p = total_log_p(query, one, table, bias, ops.ones((len(self.catalogue.items), 1)), target)
-        ahead = keras.losses.binary_crossentropy(
-            at_real(coming), at_real(y_pred["interest_logits"]), from_logits=True
-        )
-        return ops.mean(ahead) - log_p / ops.cast(ops.shape(target)[0], log_p.dtype)
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What `call` returns, at each row's last position alone, `(B, …)`; and `log_p` `(B, N)`."""
@@ -342,21 +325,11 @@ class InterestMigrationModel(keras.Model):
             One row an item, best first: see `imtlib.listing.recommend`.
 
         Raises:
-            ValueError: neither a user of a log nor a history is given; or `k` is out of range.
+            ValueError: neither a user of a log nor a history is given, an argument goes with the other way of
+                asking, or `k` is out of range.
             UnknownNameError: the user, or an item, scenario, behaviour or feature, is not known.
         """
-        if log is not None and user is not None and history is None:
-            asked = log.history_of(user, scenario, at)
-        elif history is not None and log is None and user is None:
-            if isinstance(history, Histories):
-                asked = history
-            else:
-                asked = history_of_events(self.catalogue, history, scenario, at, profile)
-        else:
-            raise ValueError(
-                "give a log and a user of it, or a history: recommend(log, user=…) or (history=…)"
-            )
-        asked = in_catalogue(asked, self.catalogue)
+        asked = requested(self.catalogue, log, user, history, scenario, at, profile)
         return recommend(self, asked, k=k, allowed=allowed, policy=policy, reasons=reasons)
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
@@ -413,14 +386,6 @@ class InterestMigrationModel(keras.Model):
                 "load it with the version that saved it, or train it again"
             )
         return cls(**settings)
-
-
-def _known_interests(catalogue: Catalogue) -> NDArray[np.bool_]:
-    """G without "other": an item that has only this has an unknown interest."""
-    known = catalogue.item_interests.copy()
-    if OTHER in catalogue.interests:
-        known[:, catalogue.interests.index(OTHER)] = False
-    return known
 
 
 def _at(values: Tensor, position: Tensor) -> Tensor:

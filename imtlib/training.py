@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from imtlib.batching import Arrays, TrainingBatches
+from imtlib.batching import Arrays, TrainingBatches, signature
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
 from imtlib.log import IntArray, Part
@@ -139,14 +139,8 @@ def _dataset(batches: TrainingBatches) -> tf.data.Dataset:
         yield from batches
 
     example, target = next(iter(batches))
-    spec = {
-        name: tf.TensorSpec(
-            (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
-        )
-        for name, values in example.items()
-    }
     data = tf.data.Dataset.from_generator(
-        generate, output_signature=(spec, tf.TensorSpec((None, None), target.dtype))
+        generate, output_signature=(signature(example), tf.TensorSpec((None, None), target.dtype))
     )
     return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
 

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 from worlds import random_histories
 
-from imtlib.batching import Arrays, inputs
+from imtlib.batching import Arrays, inputs, real_events
 from imtlib.model import InterestMigrationModel
 
 TOLERANCE = 1e-5
@@ -79,9 +79,7 @@ def padding_changes_nothing(model: InterestMigrationModel) -> None:
 def weights_are_of_the_past(model: InterestMigrationModel) -> None:
     """Attention weights sum to one over the past, and are zero elsewhere."""
     batch = a_batch(model)
-    state, _ = model._encode(batch)
-    real = np.arange(batch["item"].shape[1])[None] < batch["length"][:, None]
-    weights = np.asarray(model.attention.attention_weights(state, real))
+    weights = np.asarray(model.attention.attention_weights(model.states(batch), real_events(batch)))
     for row, length in enumerate(LENGTHS):
         assert np.abs(weights[row, :, 0]).max() == 0, "there is nothing before the first event"
         for t in range(1, length + 1):

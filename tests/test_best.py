@@ -22,8 +22,8 @@ def every_request(log: BehaviourLog) -> Part:
     return Part(log.histories_before(np.arange(len(log))), log.item, log.user, "test")
 
 
-def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """p(item), p(interest) and p(persona), summing over every persona and every path of interests."""
+def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarray, ...]:
+    """p of item, interest, current interest and persona: the sum over personas and paths of interests."""
     events = range(histories.starts[row], histories.starts[row + 1])
     items = [int(histories.item[e]) for e in events]
     scenarios = [int(histories.scenario[e]) for e in events] + [int(histories.request_scenario[row])]
@@ -58,7 +58,7 @@ def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarr
         here = unseen(k, t)
         return laws.popularity[i] / sum(laws.popularity[j] for j in here) if i in here else 0.0
 
-    p_item, p_interest = np.zeros(len(held)), np.zeros(start)
+    p_item, p_interest, p_current = np.zeros(len(held)), np.zeros(start), np.zeros(start)
     p_persona = np.zeros(len(laws.affinity))
     group = int(histories.profile[row].argmax()) if histories.profile[row].any() else None
     for m in range(len(laws.affinity)):
@@ -70,11 +70,13 @@ def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarr
                 weight *= laws.behaviour[m, y, behaviours[t]]
                 last = y
             p_persona[m] += weight
+            if path:
+                p_current[last] += weight
             for k, p in enumerate(next_interest(m, last, len(items))):
                 p_interest[k] += weight * p
                 p_item += [weight * p * draw(i, k, len(items)) if p else 0.0 for i in range(len(held))]
     total = p_persona.sum()
-    return p_item / total, p_interest / total, p_persona / total
+    return p_item / total, p_interest / total, p_current / total, p_persona / total
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -99,10 +101,12 @@ def test_equals_enumeration_of_every_latent_path(seed: int) -> None:
     )
     best = BestPredictor(laws)
     score, interest, persona = best.score(histories), best.next_interest(histories), best.persona(histories)
+    current = best.current_interest(histories)
     for row in range(n):
-        p_item, p_interest, p_persona = by_enumeration(laws, histories, row)
+        p_item, p_interest, p_current, p_persona = by_enumeration(laws, histories, row)
         np.testing.assert_allclose(np.exp(score[row].astype(float)), p_item, rtol=2e-5, atol=1e-12)
         np.testing.assert_allclose(interest[row], p_interest, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(current[row], p_current, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(persona[row], p_persona, rtol=1e-9)
 
 

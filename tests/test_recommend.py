@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from worlds import random_histories
+from worlds import random_histories, trained
 
 from imtlib.errors import ModelFileError, UnknownNameError
 from imtlib.listing import Event, in_catalogue, without_each
@@ -144,3 +144,30 @@ def test_a_policy_out_of_range() -> None:
         Policy(diversity=2)
     with pytest.raises(ValueError, match="must not be negative"):
         Policy(profile=-1)
+
+
+def test_what_a_history_holds_already_is_not_taken_again() -> None:
+    model = trained("constant")
+    row = random_histories(model.catalogue, [3])
+    for extra in ({"scenario": "shop"}, {"at": 5}, {"profile": {"group": "a"}}):
+        with pytest.raises(ValueError, match="holds its scenario, time and profile"):
+            model.recommend(history=row, **extra)
+    with pytest.raises(ValueError, match="give a log and a user of it, or a history"):
+        model.recommend()
+    with pytest.raises(ValueError, match="give a log and a user of it, or a history"):
+        model.recommend(history=row, user="somebody")
+
+
+def test_one_event_is_left_out_of_every_history() -> None:
+    histories = random_histories(trained("constant").catalogue, [3, 5, 4])
+    for back in (1, 3):
+        lacking = histories.without(back)
+        for row in range(3):
+            whole, left = (one.select([row]) for one in (histories, lacking))
+            for name in ("item", "scenario", "behaviour", "time"):
+                expected = np.delete(getattr(whole, name), len(whole.item) - back)
+                np.testing.assert_array_equal(getattr(left, name), expected)
+            assert left.request_time == whole.request_time
+    for back in (0, 4):
+        with pytest.raises(ValueError, match="not between 1 and 3"):
+            histories.without(back)

@@ -1,6 +1,6 @@
 """Attention-based multi-scenario interest migration: the model of the book, and what surrounds it.
 
-The main job in seven lines:
+The main job in seven lines::
 
     import imtlib as imt
 
@@ -12,7 +12,8 @@ The main job in seven lines:
     model.recommend(log, user="1m_17", k=10)
 """
 
-from imtlib.baselines import Popularity, SmoothedTransitions, Transitions
+from imtlib.baselines import Popularity, RecentPopularity, SmoothedTransitions, Transitions
+from imtlib.comparison import compare
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import evaluate
 from imtlib.listing import Event
@@ -22,6 +23,7 @@ from imtlib.pretrained import load_pretrained
 from imtlib.reading import read_log
 from imtlib.recommendation import Policy
 from imtlib.saving import load_model
+from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.simulation import simulate
 from imtlib.splits import leave_one_out, time_split
 from imtlib.training import fit
@@ -32,8 +34,11 @@ __all__ = [
     "InterestMigrationModel",
     "Policy",
     "Popularity",
+    "RecentPopularity",
+    "SequenceBaseline",
     "SmoothedTransitions",
     "Transitions",
+    "compare",
     "evaluate",
     "fit",
     "leave_one_out",

@@ -32,7 +32,7 @@ Parts = tuple[Tensor, ...]
 def migrations(states: Tensor) -> Tensor:
     """Pairs $p_t = [h_{t-1}; h_t]$ for t = 1 … T: states `(B, T + 1, d)` give `(B, T, 2d)`.
 
-    The source pairs $h_t$ with $h_{t+1}$; shifted by one, nothing reaches into the future.
+    The article pairs $h_t$ with $h_{t+1}$; shifted by one, nothing reaches into the future.
     """
     return ops.concatenate([states[:, :-1], states[:, 1:]], axis=-1)
 
@@ -249,7 +249,7 @@ class StateQueryAttention(_MigrationAttention):
 
 @keras.saving.register_keras_serializable("imtlib")
 class SelfAttention(keras.layers.Layer):
-    """Scaled dot-product self-attention over states, as in the source's code, through Keras' own layer.
+    """Scaled dot-product self-attention over states, as in the article's own code, through Keras' own layer.
 
     Source: Vaswani et al., Attention Is All You Need, 2017.
 
@@ -291,4 +291,4 @@ ATTENTIONS: dict[str, type[keras.layers.Layer]] = {
     "state": StateQueryAttention,
     "self": SelfAttention,
 }
-"""The three readings of the source's formula, by name."""
+"""The three readings of the article's formula, by name."""

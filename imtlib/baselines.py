@@ -1,4 +1,4 @@
-"""Baselines: popularity and counted transitions, the floors that a model must leave behind."""
+"""Baselines that count: popularity, recent popularity and transitions, the floors for every model."""
 
 from __future__ import annotations
 
@@ -37,6 +37,43 @@ class Popularity:
         """log p of the next item, float32 `(n, N)`; the same row for all."""
         _check(self.catalogue, histories)
         return np.tile(np.log(self.share).astype(np.float32), (len(histories), 1))
+
+
+class RecentPopularity:
+    """What many chose just before the request is offered to all: $p(i) \\propto n_i(t) + a\\,p_i$.
+
+    $n_i(t)$ counts the events of item i in the last `days` before the time t of the request, p is the
+    popularity over the whole log. Only events before t count, so it can be asked about the past as well.
+
+    Args:
+        log: what is counted.
+        days: how far back.
+        smoothing: a > 0, how many events the popularity is worth.
+
+    Raises:
+        LogError: the log holds no event.
+        ValueError: `days` or `smoothing` is not positive.
+    """
+
+    def __init__(self, log: BehaviourLog, days: float = 7.0, smoothing: float = 10.0) -> None:
+        if days <= 0 or smoothing <= 0:
+            raise ValueError(f"days={days} and smoothing={smoothing} must be positive")
+        self.catalogue = log.catalogue
+        self.span, self.smoothing = round(days * 86_400), smoothing
+        self.share = _popularity(log)
+        order = np.argsort(log.time, kind="stable")
+        self._time, self._item = log.time[order], log.item[order]
+
+    def score(self, histories: Histories) -> Float32:
+        """log p of the next item, float32 `(n, N)`."""
+        _check(self.catalogue, histories)
+        first = np.searchsorted(self._time, histories.request_time - self.span)
+        end = np.searchsorted(self._time, histories.request_time)
+        p = np.empty((len(histories), len(self.share)), np.float32)
+        for row, (a, b) in enumerate(zip(first, end, strict=True)):
+            count = np.bincount(self._item[a:b], minlength=len(self.share))
+            p[row] = np.log((count + self.smoothing * self.share) / (b - a + self.smoothing))
+        return p
 
 
 class Transitions:

@@ -1,4 +1,4 @@
-"""From ragged histories to the padded integer arrays that Keras takes, and back to nothing lost."""
+"""From ragged histories to the padded integer arrays that Keras takes."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from imtlib.catalogue import Catalogue, IntArray
 from imtlib.errors import LogError, ModelFileError
 from imtlib.histories import Histories, Part
+from imtlib.resampling import bootstrap_means, per_user, percentile_interval
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -133,19 +134,23 @@ class Report(Mapping[str, float]):
         """
         if np.isnan(self[metric]):
             return np.nan, np.nan
+        means = bootstrap_means(*per_user(self.each(metric), self.user), draws, seed)
+        return percentile_interval(means, level)
+
+    def each(self, metric: str) -> FloatArray:
+        """The values whose mean a metric is, one a request, float64 `(n,)`; NaN where it has none.
+
+        Raises:
+            KeyError: the report has no such metric.
+            ValueError: the metric is a coverage, which is no mean over requests.
+        """
+        if metric in self and metric not in self._each:
+            raise ValueError(
+                f"{metric} is no mean over requests, so it has no value at each, and no interval"
+            )
         if metric not in self._each:
-            raise ValueError(f"{metric} has no interval over users: it is no mean over requests")
-        values = self._each[metric]
-        known = ~np.isnan(values)
-        user = np.unique(self.user[known], return_inverse=True)[1]
-        total, count = np.bincount(user, weights=values[known]), np.bincount(user)
-        rng = np.random.default_rng(seed)
-        means = np.empty(draws)
-        for draw in range(draws):
-            times = np.bincount(rng.integers(len(count), size=len(count)), minlength=len(count))
-            means[draw] = times @ total / (times @ count)
-        low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-        return float(low), float(high)
+            raise KeyError(f"no metric {metric!r} in this report: it holds {', '.join(self)}")
+        return self._each[metric]
 
     def __repr__(self) -> str:
         columns = {"all": self}

@@ -1,4 +1,4 @@
-"""GroupLens' own MovieLens archives, brought to the byte into the form of the files that the wheels carry."""
+"""GroupLens' own MovieLens archives, brought to the byte into the form of the files in RecBole's wheels."""
 
 from __future__ import annotations
 

@@ -41,25 +41,42 @@ def joint_loss(
     """
     coming, real = coming_interests(target, item_interests, window)
     place = ops.nonzero(ops.reshape(real, (-1,)))[0]
-
-    def at_real(values: Tensor) -> Tensor:
-        return ops.take(ops.reshape(values, (-1, values.shape[-1])), place, axis=0)
-
-    item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
-    query, interest = at_real(outputs["query"]), at_real(outputs["next_interest"])
-    if through_interests:
-        log_p = total_log_p(query, interest, embeddings, bias, item_interests, item)
-    else:
-        # The direct softmax is the mixture with a single interest that every item has.
-        log_p = total_log_p(
-            query,
-            ops.ones_like(interest[:, :1]),
-            embeddings,
-            bias,
-            ops.ones_like(item_interests[:, :1]),
-            item,
-        )
     ahead = keras.losses.binary_crossentropy(
-        at_real(coming), at_real(outputs["interest_logits"]), from_logits=True
+        _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
+    )
+    if not through_interests:
+        return ops.mean(ahead) + direct_loss(target, outputs["query"], embeddings, bias)
+    item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
+    log_p = total_log_p(
+        _taken(outputs["query"], place),
+        _taken(outputs["next_interest"], place),
+        embeddings,
+        bias,
+        item_interests,
+        item,
     )
     return ops.mean(ahead) - log_p / ops.cast(ops.shape(item)[0], log_p.dtype)
+
+
+def direct_loss(target: Tensor, query: Tensor, embeddings: Tensor, bias: Tensor) -> Tensor:
+    """Mean −log p of the next item by a plain softmax over the catalogue: the mixture with a single interest.
+
+    Args:
+        target: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
+        query: float `(B, T + 1, d)`.
+        embeddings: E, float `(N, d)`.
+        bias: b, float `(N,)`.
+
+    Returns:
+        A scalar, in nats. Only real positions are scored.
+    """
+    place = ops.nonzero(ops.reshape(target, (-1,)) >= 0)[0]
+    item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
+    one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
+    log_p = total_log_p(_taken(query, place), one, embeddings, bias, all_items, item)
+    return -log_p / ops.cast(ops.shape(item)[0], log_p.dtype)
+
+
+def _taken(values: Tensor, place: Tensor) -> Tensor:
+    """`values` `(B, L, …)` at the places of its first two axes, counted through: `(places, …)`."""
+    return ops.take(ops.reshape(values, (-1, values.shape[-1])), place, axis=0)

@@ -43,7 +43,7 @@ class InterestPoints(keras.layers.Layer):
     """Logits of the coming interest points, $W_h [c_T; h_T] + b_h$.
 
     Args:
-        interests: K.
+        interests: how many, K.
     """
 
     def __init__(self, interests: int, **kwargs: Any) -> None:

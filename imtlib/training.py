@@ -20,6 +20,7 @@ from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
 from imtlib.log import IntArray, Part
 from imtlib.model import InterestMigrationModel
+from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.splits import Split
 
 CHOSEN_BY = "NDCG@10"
@@ -50,7 +51,7 @@ class WarmCosine(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def fit(
-    model: InterestMigrationModel,
+    model: InterestMigrationModel | SequenceBaseline,
     split: Split,
     *,
     epochs: int = 20,
@@ -88,7 +89,8 @@ def fit(
         callbacks: any Keras callbacks besides.
 
     Returns:
-        One dictionary an epoch: `epoch`, `loss` (nats), `HR@10` and `NDCG@10` on `split.valid`.
+        One dictionary an epoch: `epoch`; `loss`, the joint loss of the training batches, nats; `HR@10` and
+        `NDCG@10` on `split.valid`.
 
     Raises:
         ModelFileError: the folder holds a run with other settings, another model or another split.
@@ -150,7 +152,7 @@ class _Run(keras.callbacks.Callback):
 
     def __init__(
         self,
-        model: InterestMigrationModel,
+        model: InterestMigrationModel | SequenceBaseline,
         valid: Part,
         batches: TrainingBatches,
         folder: Path,

@@ -29,7 +29,7 @@ class CurrentInterest(keras.layers.Layer):
     """The belief $b_T$ over the interest of the present event, and over START before any event.
 
     Args:
-        interests: K.
+        interests: how many, K.
     """
 
     def __init__(self, interests: int, **kwargs: Any) -> None:
@@ -68,8 +68,8 @@ class MigrationMatrix(keras.layers.Layer):
     """The row-stochastic matrix $\\pi_T$ of each context.
 
     Args:
-        interests: K.
-        scenarios: S.
+        interests: how many, K.
+        scenarios: how many, S.
         rank: of the part that depends on the context.
     """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imtlib.baselines import Popularity, SmoothedTransitions, Transitions
+from imtlib.baselines import Popularity, RecentPopularity, SmoothedTransitions, Transitions
 from imtlib.errors import DownloadError, LogError, ModelFileError
 from imtlib.evaluation import evaluate
 from imtlib.histories import Histories
@@ -32,6 +32,28 @@ def test_popularity_counts_events() -> None:
     log = log_of({"u": "aab", "v": "ca"})
     score = Popularity(log).score(whole(log))
     np.testing.assert_allclose(np.exp(score), np.tile([4 / 8, 2 / 8, 2 / 8], (5, 1)), rtol=1e-6)
+
+
+def test_recent_popularity_counts_the_days_before_the_request() -> None:
+    day = 86_400
+    rows = [("u", "a", 0), ("u", "b", 5 * day), ("v", "b", 6 * day), ("v", "c", 6 * day), ("w", "a", 7 * day)]
+    items = pd.DataFrame({"item": ["a", "b", "c"]})
+    frame = pd.DataFrame(rows, columns=["user", "item", "time"])
+    log = read_log(frame, items=items, scenario=None, behaviour=None, interests=None)
+    p = np.exp(RecentPopularity(log, days=2, smoothing=1.0).score(whole(log)).astype(float))
+    share = np.array([3, 3, 2]) / 8
+    since = {  # of the events in [t − 2 days, t): none, none, one, one, three
+        ("u", 0): [0, 0, 0],
+        ("u", 5): [0, 0, 0],
+        ("v", 6): [0, 1, 0],
+        ("w", 7): [0, 2, 1],
+    }
+    for row, (user, t) in enumerate(zip(np.array(log.users)[log.user], log.time // day, strict=True)):
+        count = np.array(since[user, t])
+        np.testing.assert_allclose(p[row], (count + share) / (count.sum() + 1), rtol=1e-6)
+    for wrong in ({"days": 0}, {"smoothing": 0}):
+        with pytest.raises(ValueError, match="must be positive"):
+            RecentPopularity(log, **wrong)
 
 
 def test_transitions_count_what_follows_within_a_user() -> None:

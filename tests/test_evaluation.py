@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import (
+    label_ranking_average_precision_score,
+    log_loss,
+    ndcg_score,
+    top_k_accuracy_score,
+)
 
 from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation import Report, evaluate
@@ -218,3 +224,34 @@ def test_ranks_as_much_as_movielens_in_seconds() -> None:
     report = evaluate(Fixed(names, table), asked)
     assert time.process_time() - began < 10  # about one second on a quiet core
     assert report["MRR"] < 0.02
+
+
+def test_metrics_are_those_of_scikit_learn() -> None:
+    names, rng = catalogue(60), np.random.default_rng(5)
+    n, ks = 60, (1, 5, 10)
+    target = rng.integers(0, 60, n)
+    seen = [[u] + [int(i) for i in rng.permutation(60)[:6] if i not in (u, target[u])] for u in range(n)]
+    target[target == np.arange(n)] = (target[target == np.arange(n)] + 1) % 60
+    seen = [[i for i in history if i != target[u]] for u, history in enumerate(seen)]
+    table = rng.normal(size=(60, 60))
+    report = evaluate(Fixed(names, table), part(names, seen, target.tolist()), ks=ks)
+    score, truth = table.copy(), np.eye(60)[target]
+    for u, history in enumerate(seen):
+        score[u, history] = -1e3  # what was seen stands below all else
+    for k in ks:
+        assert report[f"NDCG@{k}"] == pytest.approx(ndcg_score(truth, score, k=k))
+        assert report[f"HR@{k}"] == pytest.approx(
+            top_k_accuracy_score(target, score, k=k, labels=np.arange(60))
+        )
+    assert report["MRR"] == pytest.approx(label_ranking_average_precision_score(truth, score))
+    p = np.exp(score) / np.exp(score).sum(axis=1, keepdims=True)
+    assert report["log loss"] == pytest.approx(log_loss(target, p, labels=np.arange(60)))
+
+
+def test_ties_count_against_the_model_as_in_scikit_learn() -> None:
+    names, rng = catalogue(30), np.random.default_rng(6)
+    table = rng.integers(0, 4, (30, 30)).astype(float)
+    target = rng.integers(0, 30, 30)
+    report = evaluate(Fixed(names, table), part(names, [[]] * 30, target.tolist()))
+    theirs = label_ranking_average_precision_score(np.eye(30)[target], np.tile(table[0], (30, 1)))
+    assert report["MRR"] == pytest.approx(theirs)

@@ -186,7 +186,7 @@ def test_every_term_of_the_glossary_has_its_chinese() -> None:
     )
     terms = [line for text in glossaries for line in text.splitlines() if line and not line.startswith(" ")]
     assert len(terms) > 50
-    assert [term for term in terms if not re.fullmatch(r".+ \([\u4e00-\u9fff]+\)", term)] == []
+    assert [term for term in terms if not re.fullmatch(r".+ \([A-Z]?[\u4e00-\u9fff]+\)", term)] == []
     assert len(set(terms)) == len(terms)
 
 

@@ -57,9 +57,11 @@ def missed(path: Path) -> list[str]:
     imt.load_pretrained = fresh  # type: ignore[assignment]
     imt.fit = lambda *given, **how: fit(*given, **{**how, "learning_rate": 0.0, "weight_decay": 0.0})
     space: dict[str, Any] = {"display": lambda *shown: None}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            exec(compile(cell.source, str(path), "exec"), space)
+    cells = nbformat.read(path, as_version=4).cells
+    with contextlib.chdir(path.parent):  # where a notebook runs
+        for cell in cells:
+            if cell.cell_type == "code":
+                exec(compile(cell.source, str(path), "exec"), space)
     return wrong
 
 

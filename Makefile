@@ -16,7 +16,7 @@ NBVAL := $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 $(PA
 PROCESSORS := TF_ENABLE_ONEDNN_OPTS=0,ONEDNN_MAX_CPU_ISA=SSE41 TF_ENABLE_ONEDNN_OPTS=1,ONEDNN_MAX_CPU_ISA=AVX2 \
   TF_NUM_INTRAOP_THREADS=1,TF_NUM_INTEROP_THREADS=1,OMP_NUM_THREADS=1
 
-.PHONY: help book test test-unit test-notebooks test-numerics accessibility check execute format lock wheel lab gpu clean
+.PHONY: help book test test-unit test-notebooks test-numerics accessibility benchmark check execute format lock wheel lab gpu clean
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -63,6 +63,9 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 	npm ci --prefix tools/accessibility
 	@test -f _build/html/index.html || $(MAKE) book
 	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/test_accessibility.py
+
+benchmark: $(READY)  ## every run that has no file under results/ yet: hours, and may be stopped and started again
+	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
 
 check: $(READY)  ## style, types, and what must hold of the repository
 	$(BIN)/ruff check

@@ -107,8 +107,6 @@ class InterestMigrationModel(keras.Model):
         self.migration_matrix = MigrationMatrix(interests, len(names.scenarios), rank)
         if use_request_time:
             self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
-        # The direct softmax never asks them: Keras need not look for their gradients.
-        self.current_interest.trainable = self.migration_matrix.trainable = through_interests
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(names.known_interests)
@@ -116,6 +114,8 @@ class InterestMigrationModel(keras.Model):
         # One graph for every size of batch and length of history.
         self._ends_graph = tf.function(self._ends, input_signature=[signature(example)])
         self(example)
+        # The direct softmax never asks them: Keras need not look for their gradients.
+        self.current_interest.trainable = self.migration_matrix.trainable = through_interests
 
     @classmethod
     def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:

@@ -1,0 +1,210 @@
+"""Benchmarks, trained, evaluated and written down: `python -m imtlib.benchmark movielens-1m --model NAME`.
+
+Without a name it runs all models. A run that has its file is left alone; one that was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from imtlib.baselines import Popularity, RecentPopularity, SmoothedTransitions, Transitions
+from imtlib.controls import interests_from_behaviour, shuffled_interests, with_interests
+from imtlib.datasets import load_dataset
+from imtlib.evaluation import Report, Scorer, evaluate
+from imtlib.log import BehaviourLog
+from imtlib.model import InterestMigrationModel
+from imtlib.sequence_baselines import SequenceBaseline
+from imtlib.splits import Split, leave_one_out, time_split
+from imtlib.training import fit
+
+SPLITS: dict[str, Callable[[BehaviourLog], Split]] = {
+    "leave-one-out": leave_one_out,
+    "time": lambda log: time_split(log, 0.9),
+}
+"""By name. The time split tests on what came after nine tenths of all events."""
+
+INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
+
+
+def _as_given(split: Split, seed: int) -> Split:
+    return split
+
+
+def _shuffled(split: Split, seed: int) -> Split:
+    return with_interests(split, shuffled_interests(split.train.catalogue, seed))
+
+
+def _from_behaviour(split: Split, seed: int) -> Split:
+    return with_interests(split, interests_from_behaviour(split.train, seed))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model of the benchmark is made.
+
+    Attributes:
+        make: gives the model for a training log.
+        settings: arguments of `make`.
+        fitting: arguments of `imtlib.training.fit`; `None` for what only counts.
+        prepare: what is done to the split first, with the seed.
+    """
+
+    make: Callable[..., Scorer]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    fitting: Mapping[str, Any] | None = None
+    prepare: Callable[[Split, int], Split] = _as_given
+
+
+OURS = {"units": 148, "layers": 2, "dropout": 0.3}
+FITTED = {"epochs": 20}
+PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}
+
+MODELS = {
+    "popularity": Recipe(Popularity),
+    "recent-popularity": Recipe(RecentPopularity),
+    "transitions": Recipe(Transitions),
+    "smoothed-transitions": Recipe(SmoothedTransitions),
+    "gru": Recipe(
+        SequenceBaseline.for_log, {"encoder": "gru", "units": 148, "layers": 2, "dropout": 0.3}, FITTED
+    ),
+    "sasrec": Recipe(SequenceBaseline.for_log, PUBLISHED_SASREC, {**FITTED, "stretch": 200}),
+    "direct": Recipe(InterestMigrationModel.for_log, {**OURS, "through_interests": False}, FITTED),
+    "migration": Recipe(InterestMigrationModel.for_log, OURS, FITTED),
+    "migration-request-time": Recipe(
+        InterestMigrationModel.for_log, {**OURS, "use_request_time": True}, FITTED
+    ),
+    "migration-shuffled": Recipe(InterestMigrationModel.for_log, OURS, FITTED, _shuffled),
+    "migration-learnt": Recipe(InterestMigrationModel.for_log, OURS, FITTED, _from_behaviour),
+}
+"""The models of the benchmark, by the name that `--model` takes."""
+
+
+def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[str, Any]:
+    """Train and evaluate one model; a run that was interrupted goes on.
+
+    Args:
+        dataset: a name that `load_dataset` knows.
+        model, split: of `MODELS` and `SPLITS`.
+        seed: of first weights, windows, dropout and, where there is one, of the preparation.
+        folder: where epochs are kept.
+
+    Returns:
+        What the result file holds: see `results/README.md`.
+    """
+    recipe = MODELS[model]
+    keras.utils.set_random_seed(seed)
+    parts = recipe.prepare(SPLITS[split](load_dataset(dataset)), seed)
+    began, used = time.monotonic(), time.process_time()
+    made = recipe.make(parts.train, **recipe.settings)
+    history: list[dict[str, float]] = []
+    if recipe.fitting is not None:
+        history = fit(made, parts, **recipe.fitting, seed=seed, folder=folder)  # type: ignore[arg-type]
+    trained, trained_cpu = time.monotonic() - began, time.process_time() - used
+    reports = {"valid": evaluate(made, parts.valid), "test": evaluate(made, parts.test)}
+    return {
+        "dataset": dataset,
+        "split": split,
+        "model": model,
+        "seed": seed,
+        "settings": getattr(made, "settings", dict(recipe.settings)),
+        "fitting": None if recipe.fitting is None else dict(recipe.fitting),
+        "hash": parts.hash,
+        "requests": {"valid": len(parts.valid), "test": len(parts.test)},
+        "valid": figures(reports["valid"]),
+        "test": figures(reports["test"]),
+        "interval": {name: reports["test"].interval(name) for name in INTERVALS},
+        "minutes": round(trained / 60, 2),
+        "processor minutes": round(trained_cpu / 60, 2),
+        "peak memory, MB": peak_memory(),
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy", "imtlib")},
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "history": history,
+        "rank": [int(r) if np.isfinite(r) else None for r in reports["test"].rank],
+        "loss": [None if np.isnan(x) else round(float(x), 4) for x in reports["test"].loss],
+    }
+
+
+def figures(report: Report) -> dict[str, float]:
+    """The metrics of a report, to five digits."""
+    return {name: round(value, 5) for name, value in report.items()}
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+
+
+def machine() -> dict[str, Any]:
+    """What the run was computed on: processor, threads, the instructions that matter for matrices, GPUs."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf8").splitlines() if info.exists() else []
+    known = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    named = {key.strip(): value.strip() for key, value in known.items()}
+    flags = set(named.get("flags", "").split())
+    return {
+        "processor": named.get("model name", platform.processor() or platform.machine()),
+        "threads": os.cpu_count(),
+        "instructions": sorted(flags & {"avx2", "fma", "avx512f", "avx512_bf16", "amx_bf16"}),
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+    }
+
+
+def write(result: Mapping[str, Any], path: Path) -> None:
+    """Write a result file at one stroke, one value a line; the long lists take one line each."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
+    fresh = path.with_suffix(f".{os.getpid()}.new")
+    fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf8")
+    os.replace(fresh, path)
+
+
+def main() -> None:
+    """Parse the arguments; run what has no file yet, each in a process of its own; print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m imtlib.benchmark", description=__doc__)
+    parser.add_argument("dataset", help="a name that load_dataset knows")
+    parser.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS))
+    parser.add_argument("--split", choices=SPLITS, nargs="+", default=list(SPLITS))
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where the files go")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where epochs are kept")
+    given = parser.parse_args()
+    wanted = list(itertools.product(given.seed, given.model, given.split))
+    for seed, model, split in wanted:
+        name = f"{given.dataset}/{split}/{model}-seed{seed}"
+        path = given.results / f"{name}.json"
+        if path.exists():
+            print(f"{path} is there already. To run it again, move it away.")
+        elif len(wanted) > 1:
+            # A process each: what one run leaves in memory is not counted for the next.
+            own = ["--model", model, "--split", split, "--seed", str(seed)]
+            folders = ["--results", str(given.results), "--runs", str(given.runs)]
+            command = [sys.executable, "-m", "imtlib.benchmark", given.dataset, *own, *folders]
+            subprocess.run(command, check=True)  # noqa: S603 - our own command
+        else:
+            result = run(given.dataset, model, split, seed, given.runs / name)
+            write(result, path)
+            shown = {metric: result["test"][metric] for metric in INTERVALS}
+            print(path, shown, f"{result['minutes']} minutes")
+
+
+if __name__ == "__main__":
+    main()

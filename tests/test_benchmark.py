@@ -1,0 +1,79 @@
+"""The benchmark's files: whole, reproducible, and left alone once they are there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imtlib import benchmark
+from imtlib.benchmark import MODELS, SPLITS, machine, peak_memory, run, write
+from imtlib.simulation import simulate
+
+SMALL = {"units": 16, "layers": 1}
+
+
+@pytest.fixture
+def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small simulated log in place of MovieLens, small models and two epochs."""
+    log, _ = simulate(users=80, items=40, interests=4, events=10, seed=3)
+    monkeypatch.setattr(benchmark, "load_dataset", lambda name: log)
+    for name, recipe in MODELS.items():
+        if recipe.fitting is not None:
+            settings = {**recipe.settings, **SMALL}
+            small = replace(recipe, settings=settings, fitting={"epochs": 1, "batch": 16})
+            monkeypatch.setitem(MODELS, name, small)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_gives_a_whole_result(model: str, small_world: None, tmp_path: Path) -> None:
+    result = run("simulated", model, "leave-one-out", seed=0, folder=tmp_path / "run")
+    path = tmp_path / "a" / "result.json"
+    write(result, path)
+    kept = json.loads(path.read_text("utf8"))
+    assert kept == json.loads(json.dumps(result))
+    assert [file.name for file in path.parent.iterdir()] == ["result.json"]
+    assert len(kept["rank"]) == len(kept["loss"]) == kept["requests"]["test"] == 80
+    rank = np.array([np.inf if r is None else r for r in kept["rank"]], float)
+    assert kept["test"]["HR@10"] == pytest.approx((rank <= 10).mean(), abs=1e-5)
+    assert kept["test"]["log loss"] == pytest.approx(
+        np.mean([x for x in kept["loss"] if x is not None]), abs=1e-4
+    )
+    low, high = kept["interval"]["NDCG@10"]
+    assert low < kept["test"]["NDCG@10"] < high
+    assert len(kept["history"]) == (0 if MODELS[model].fitting is None else 1)
+    assert kept["peak memory, MB"] > 100
+
+
+def test_seeds_and_nothing_else_decide(small_world: None, tmp_path: Path) -> None:
+    one, same, other = (
+        run("simulated", "migration-learnt", "time", seed, tmp_path / name)
+        for seed, name in ((0, "a"), (0, "b"), (1, "c"))
+    )
+    assert one["rank"] == same["rank"]
+    assert one["history"] == same["history"]
+    assert one["rank"] != other["rank"]
+    assert one["hash"] == other["hash"]
+
+
+def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "movielens-1m" / "leave-one-out" / "popularity-seed0.json"
+    write({"mine": 1}, path)
+    command = [sys.executable, "-m", "imtlib.benchmark", "movielens-1m", "--model", "popularity"]
+    command += ["--split", "leave-one-out", "--results", str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "is there already" in said.stdout
+    assert json.loads(path.read_text("utf8")) == {"mine": 1}
+
+
+def test_machine_and_memory_are_stated() -> None:
+    about = machine()
+    assert about["processor"]
+    assert about["threads"] >= 1
+    assert 50 < peak_memory() < 1_000_000
+    assert set(SPLITS) == {"leave-one-out", "time"}

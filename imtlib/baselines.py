@@ -40,10 +40,10 @@ class Popularity:
 
 
 class RecentPopularity:
-    """What many chose just before the request is offered to all: $p(i) \\propto n_i(t) + a\\,p_i$.
+    """What many chose lately is offered to all: $p(i) \\propto n_i(t) + a\\,p_i$.
 
-    $n_i(t)$ counts the events of item i in the last `days` before the time t of the request, p is the
-    popularity over the whole log. Only events before t count, so it can be asked about the past as well.
+    $n_i(t)$ counts the events of item i in the last `days` before t, the time of the request or, if the log
+    ends earlier, its end; p is the popularity over the whole log.
 
     Args:
         log: what is counted.
@@ -67,8 +67,9 @@ class RecentPopularity:
     def score(self, histories: Histories) -> Float32:
         """log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
-        first = np.searchsorted(self._time, histories.request_time - self.span)
-        end = np.searchsorted(self._time, histories.request_time)
+        moment = np.minimum(histories.request_time, self._time[-1] + 1)
+        first = np.searchsorted(self._time, moment - self.span)
+        end = np.searchsorted(self._time, moment)
         p = np.empty((len(histories), len(self.share)), np.float32)
         for row, (a, b) in enumerate(zip(first, end, strict=True)):
             count = np.bincount(self._item[a:b], minlength=len(self.share))

@@ -51,6 +51,17 @@ def test_recent_popularity_counts_the_days_before_the_request() -> None:
     for row, (user, t) in enumerate(zip(np.array(log.users)[log.user], log.time // day, strict=True)):
         count = np.array(since[user, t])
         np.testing.assert_allclose(p[row], (count + share) / (count.sum() + 1), rtol=1e-6)
+    late = Histories(
+        log.catalogue,
+        np.array([0, 0]),
+        *(np.zeros(0, np.int32) for _ in range(3)),
+        np.zeros(0, np.int64),
+        np.zeros(1, np.int32),
+        np.array([100 * day]),
+        np.zeros((1, 0), np.float32),
+    )
+    p = np.exp(RecentPopularity(log, days=2, smoothing=1.0).score(late).astype(float))
+    np.testing.assert_allclose(p[0], (np.array([1, 1, 1]) + share) / 4, rtol=1e-6)  # the log's last two days
     for wrong in ({"days": 0}, {"smoothing": 0}):
         with pytest.raises(ValueError, match="must be positive"):
             RecentPopularity(log, **wrong)

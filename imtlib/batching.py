@@ -122,11 +122,17 @@ class TrainingBatches:
         batch: users a batch.
         max_length: events whose prediction is learnt, a user and epoch.
         seed: of the windows and the order.
+        negatives: m, how many items are drawn for each batch, half of them by popularity and half evenly; the
+            batch then holds them as `negatives`, and as `log_expected` how often each is drawn on average,
+            ln(m q). 0 draws none: the whole catalogue is scored.
     """
 
-    def __init__(self, log: BehaviourLog, batch: int, max_length: int, seed: int) -> None:
+    def __init__(self, log: BehaviourLog, batch: int, max_length: int, seed: int, negatives: int = 0) -> None:
         self.log, self.batch, self.max_length, self.seed = log, batch, max_length, seed
+        self.negatives = negatives
         self.epoch = 0
+        items = len(log.catalogue.items)
+        self._chance = 0.5 * np.bincount(log.item, minlength=items) / max(len(log), 1) + 0.5 / items
         self._active = np.flatnonzero(np.diff(log.starts) > 0)
 
     def __len__(self) -> int:
@@ -140,7 +146,12 @@ class TrainingBatches:
         offset = (rng.random(len(self.log.users)) * 2**62).astype(np.int64)
         for group in rng.permutation(len(self)):
             chosen = np.sort(by_size[group * self.batch : (group + 1) * self.batch])
-            yield self._batch(chosen, offset[chosen])
+            arrays, target = self._batch(chosen, offset[chosen])
+            if self.negatives:
+                drawn = rng.choice(len(self._chance), self.negatives, p=self._chance)
+                arrays["negatives"] = drawn.astype(np.int32)
+                arrays["log_expected"] = np.log(self.negatives * self._chance[drawn]).astype(np.float32)
+            yield arrays, target
 
     def _batch(self, users: NDArray[np.int64], offset: NDArray[np.int64]) -> tuple[Arrays, IntArray]:
         log = self.log

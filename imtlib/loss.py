@@ -8,17 +8,21 @@ over the n real positions; BCE is the cross-entropy of a yes or no.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import keras
 from keras import ops
 
 from imtlib.chunked import total_log_p
 from imtlib.encoding import Tensor
 from imtlib.prediction import coming_interests
+from imtlib.sampled import sampled_log_p
 
 
 def joint_loss(
+    batch: Mapping[str, Tensor],
     target: Tensor,
-    outputs: dict[str, Tensor],
+    outputs: Mapping[str, Tensor],
     embeddings: Tensor,
     bias: Tensor,
     item_interests: Tensor,
@@ -28,6 +32,7 @@ def joint_loss(
     """Mean −log p of the next item, plus mean cross-entropy of the coming interests.
 
     Args:
+        batch: what the model was given; with `negatives` in it, the likelihood is that of a sample.
         target: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
         outputs: `query` `(B, T + 1, d)`, `next_interest` and `interest_logits` `(B, T + 1, K)`, of the model.
         embeddings: E, float `(N, d)`.
@@ -45,23 +50,20 @@ def joint_loss(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
     if not through_interests:
-        return ops.mean(ahead) + direct_loss(target, outputs["query"], embeddings, bias)
+        return ops.mean(ahead) + direct_loss(batch, target, outputs["query"], embeddings, bias)
+    interest = _taken(outputs["next_interest"], place)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
-    log_p = total_log_p(
-        _taken(outputs["query"], place),
-        _taken(outputs["next_interest"], place),
-        embeddings,
-        bias,
-        item_interests,
-        item,
-    )
-    return ops.mean(ahead) - log_p / ops.cast(ops.shape(item)[0], log_p.dtype)
+    parts = (_taken(outputs["query"], place), interest, embeddings, bias, item_interests, item)
+    return ops.mean(ahead) - _mean_log_p(batch, parts)
 
 
-def direct_loss(target: Tensor, query: Tensor, embeddings: Tensor, bias: Tensor) -> Tensor:
+def direct_loss(
+    batch: Mapping[str, Tensor], target: Tensor, query: Tensor, embeddings: Tensor, bias: Tensor
+) -> Tensor:
     """Mean −log p of the next item by a plain softmax over the catalogue: the mixture with a single interest.
 
     Args:
+        batch: what the model was given; with `negatives` in it, the likelihood is that of a sample.
         target: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
         query: float `(B, T + 1, d)`.
         embeddings: E, float `(N, d)`.
@@ -73,8 +75,18 @@ def direct_loss(target: Tensor, query: Tensor, embeddings: Tensor, bias: Tensor)
     place = ops.nonzero(ops.reshape(target, (-1,)) >= 0)[0]
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
-    log_p = total_log_p(_taken(query, place), one, embeddings, bias, all_items, item)
-    return -log_p / ops.cast(ops.shape(item)[0], log_p.dtype)
+    parts = (_taken(query, place), one, embeddings, bias, all_items, item)
+    return -_mean_log_p(batch, parts)
+
+
+def _mean_log_p(
+    batch: Mapping[str, Tensor], parts: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+) -> Tensor:
+    if "negatives" in batch:
+        total = sampled_log_p(*parts, batch["negatives"], batch["log_expected"])
+    else:
+        total = total_log_p(*parts)
+    return total / ops.cast(ops.shape(parts[-1])[0], total.dtype)
 
 
 def _taken(values: Tensor, place: Tensor) -> Tensor:

@@ -195,7 +195,7 @@ class InterestMigrationModel(keras.Model):
         """The joint loss: mean −log p of the next item, plus mean cross-entropy of the coming interests.
 
         Args:
-            x: the batch, unused.
+            x: the batch; with `negatives` in it, a sample of the catalogue stands for the whole.
             y: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
             y_pred: what `call` returned.
             sample_weight, training: unused.
@@ -204,6 +204,7 @@ class InterestMigrationModel(keras.Model):
             A scalar, in nats. Only real positions are scored.
         """
         return joint_loss(
+            x,
             y,
             y_pred,
             ops.convert_to_tensor(self.embedding.item.embeddings),

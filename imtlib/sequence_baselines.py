@@ -165,7 +165,7 @@ class SequenceBaseline(keras.Model):
     ) -> Tensor:
         """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
         return direct_loss(
-            y, y_pred, ops.convert_to_tensor(self.item.embeddings), ops.convert_to_tensor(self.item_bias)
+            x, y, y_pred, ops.convert_to_tensor(self.item.embeddings), ops.convert_to_tensor(self.item_bias)
         )
 
     def _ends(self, batch: dict[str, Tensor]) -> Tensor:

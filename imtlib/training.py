@@ -24,6 +24,10 @@ from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.splits import Split
 
 CHOSEN_BY = "NDCG@10"
+WHOLE = 20_000
+"""Items up to which the whole catalogue is scored at every position."""
+DRAWN = 4096
+"""Negatives a step in larger catalogues."""
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -61,6 +65,7 @@ def fit(
     weight_decay: float = 0.01,
     patience: int = 5,
     judged: int = 1000,
+    negatives: int | None = None,
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -82,7 +87,10 @@ def fit(
         weight_decay: of AdamW; biases, norms and scores of single items are left out.
         patience: epochs without a better validation figure before it stops.
         judged: on how many validation requests, at most, each epoch is measured; drawn by the seed.
-        seed: of windows, order and dropout. The weights' own first values come from
+        negatives: 0 for the softmax over the whole catalogue at every position; or how many items to draw for
+            each step, from which the softmax is estimated (`imtlib.sampled`). By default the whole catalogue
+            up to `WHOLE` items, and `DRAWN` negatives beyond.
+        seed: of windows, order, negatives and dropout. The weights' own first values come from
             `keras.utils.set_random_seed`, called before the model is made.
         folder: where each epoch is kept; a run with the same folder and settings goes on from there.
         progress: whether to show a bar, with one line an epoch.
@@ -96,7 +104,9 @@ def fit(
         ModelFileError: the folder holds a run with other settings, another model or another split.
         ValueError: there is no event to learn from, or none to choose by.
     """
-    batches = TrainingBatches(split.train, batch, stretch, seed)
+    if negatives is None:
+        negatives = 0 if len(split.train.catalogue.items) <= WHOLE else DRAWN
+    batches = TrainingBatches(split.train, batch, stretch, seed, negatives)
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
     steps = len(batches)
@@ -116,6 +126,7 @@ def fit(
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "judged": judged,
+        "negatives": negatives,
         "seed": seed,
     }
     chosen = np.random.default_rng(seed).permutation(len(split.valid))[:judged]

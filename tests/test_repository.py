@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from html.parser import HTMLParser
@@ -243,3 +244,18 @@ def test_no_built_page_asks_another_host() -> None:
         outside |= {(sheet.name, url) for url in urls}
     assert outside == set()
     assert (BUILT / "_static" / "mathjax" / "tex-mml-chtml.js").exists()
+
+
+def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
+    files = sorted((ROOT / "results").glob("*/*/*.json"))
+    assert files
+    for path in files:
+        kept = json.loads(path.read_text("utf8"))
+        assert path.name == f"{kept['model']}-seed{kept['seed']}.json"
+        assert (path.parent.parent.name, path.parent.name) == (kept["dataset"], kept["split"])
+        assert len(kept["rank"]) == len(kept["loss"]) == kept["requests"]["test"]
+        hits = [rank is not None and rank <= 10 for rank in kept["rank"]]
+        assert sum(hits) / len(hits) == pytest.approx(kept["test"]["HR@10"], abs=1e-5)
+        assert kept["interval"]["HR@10"][0] < kept["test"]["HR@10"] < kept["interval"]["HR@10"][1]
+        if (kept["dataset"], kept["split"]) == ("movielens-1m", "leave-one-out"):
+            assert kept["hash"].startswith("9938b1b4eaecb2a8")

@@ -34,10 +34,9 @@ def average_precision(score: NDArray[np.floating], came: NDArray[np.generic]) ->
     last = np.ones(score.shape, bool)
     last[:-1] = ranked[:-1] != ranked[1:]
     # At each place, the precision at the last place of the same score.
-    precision = np.where(last, np.cumsum(hit, axis=0) / place, -1.0)
     own = np.where(last, place, len(score) + 1)
     own = np.minimum.accumulate(own[::-1], axis=0)[::-1] - 1
-    precision = np.take_along_axis(precision, own, axis=0)
+    precision = np.take_along_axis(np.cumsum(hit, axis=0) / place, own, axis=0)
     total = hit.sum(axis=0)
     return np.where(total > 0, (precision * hit).sum(axis=0) / np.maximum(total, 1), np.nan)
 

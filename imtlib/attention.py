@@ -286,9 +286,37 @@ class SelfAttention(keras.layers.Layer):
         return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 
+@keras.saving.register_keras_serializable("imtlib")
+class NoAttention(keras.layers.Layer):
+    """The control that the others are measured against: every context is zero, the state is all there is.
+
+    Args:
+        units: width d of states and contexts.
+        heads: unused, here for the common interface.
+    """
+
+    def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units, self.heads = units, heads
+
+    def call(self, states: Tensor, real: Tensor) -> Tensor:
+        """Contexts `(B, T + 1, d)` of states `(B, T + 1, d)`: zero."""
+        return ops.zeros_like(states)
+
+    def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
+        """Zero, float `(B, heads, T + 1, T)`."""
+        batch, time = ops.shape(real)
+        return ops.zeros((batch, self.heads, time + 1, time))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "units": self.units, "heads": self.heads}
+
+
 ATTENTIONS: dict[str, type[keras.layers.Layer]] = {
     "constant": ConstantQueryAttention,
     "state": StateQueryAttention,
     "self": SelfAttention,
+    "none": NoAttention,
 }
-"""The three readings of the article's formula, by name."""
+"""By name: the three readings of the article's formula, and their control."""

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
+from imtlib.augmentation import Augmentation
 from imtlib.encoding import GAP_BUCKETS
 from imtlib.log import BehaviourLog, Histories, IntArray
 
@@ -125,14 +126,24 @@ class TrainingBatches:
         negatives: m, how many items are drawn for each batch, half of them by popularity and half evenly; the
             batch then holds them as `negatives`, and as `log_expected` how often each is drawn on average,
             ln(m q). 0 draws none: the whole catalogue is scored.
+        augmentation: how the windows are changed; by default not at all.
     """
 
-    def __init__(self, log: BehaviourLog, batch: int, max_length: int, seed: int, negatives: int = 0) -> None:
+    def __init__(
+        self,
+        log: BehaviourLog,
+        batch: int,
+        max_length: int,
+        seed: int,
+        negatives: int = 0,
+        augmentation: Augmentation | None = None,
+    ) -> None:
         self.log, self.batch, self.max_length, self.seed = log, batch, max_length, seed
-        self.negatives = negatives
+        self.negatives, self.augmentation = negatives, augmentation
         self.epoch = 0
         items = len(log.catalogue.items)
-        self._chance = 0.5 * np.bincount(log.item, minlength=items) / max(len(log), 1) + 0.5 / items
+        self._popularity = np.bincount(log.item, minlength=items) / max(len(log), 1)
+        self._chance = 0.5 * self._popularity + 0.5 / items
         self._active = np.flatnonzero(np.diff(log.starts) > 0)
 
     def __len__(self) -> int:
@@ -146,38 +157,55 @@ class TrainingBatches:
         offset = (rng.random(len(self.log.users)) * 2**62).astype(np.int64)
         for group in rng.permutation(len(self)):
             chosen = np.sort(by_size[group * self.batch : (group + 1) * self.batch])
-            arrays, target = self._batch(chosen, offset[chosen])
+            arrays, target = self._batch(chosen, offset[chosen], rng)
             if self.negatives:
                 drawn = rng.choice(len(self._chance), self.negatives, p=self._chance)
                 arrays["negatives"] = drawn.astype(np.int32)
                 arrays["log_expected"] = np.log(self.negatives * self._chance[drawn]).astype(np.float32)
             yield arrays, target
 
-    def _batch(self, users: NDArray[np.int64], offset: NDArray[np.int64]) -> tuple[Arrays, IntArray]:
-        log = self.log
+    def _batch(
+        self, users: NDArray[np.int64], offset: NDArray[np.int64], rng: np.random.Generator
+    ) -> tuple[Arrays, IntArray]:
+        log, change = self.log, self.augmentation
         whole = np.diff(log.starts)[users]
         size = np.minimum(whole, self.max_length)
         skipped = offset % (whole - size + 1)
-        # All but the last event of the window is history; the last is only a target.
-        starts = np.concatenate([[0], np.cumsum(size - 1)]).astype(np.int64)
-        first = log.starts[users] + skipped
-        event = np.repeat(first - starts[:-1], size - 1) + np.arange(starts[-1])
-        final = first + size - 1
+        starts = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
+        event = np.repeat(log.starts[users] + skipped - starts[:-1], size) + np.arange(starts[-1])
+        if change is not None:
+            stays = change.staying(starts, rng)
+            event, starts = event[stays], np.concatenate([[0], np.cumsum(stays)])[starts]
+        arrays, target = self._window(users, event, starts)
+        # A window that begins within a history does not begin at START: its first event teaches nothing.
+        target[skipped > 0, 0] = -1
+        if change is not None:
+            order, ahead = change.reordered(arrays["length"], arrays["item"].shape[1], rng)
+            for name in ("item", "scenario", "behaviour"):
+                arrays[name] = np.take_along_axis(arrays[name], order, axis=1)
+            target[~ahead] = -1
+            arrays["item"] = change.substituted(arrays["item"], arrays["length"], self._popularity, rng)
+        return arrays, target
+
+    def _window(
+        self, users: NDArray[np.int64], event: NDArray[np.int64], starts: NDArray[np.int64]
+    ) -> tuple[Arrays, IntArray]:
+        """All but the last event of each window as history; and after each position, the item that came."""
+        log, rows = self.log, np.arange(len(users) + 1)
+        last = starts[1:] - 1
+        past, final = np.delete(event, last), event[last]
         window = Histories(
             log.catalogue,
-            starts,
-            log.item[event],
-            log.scenario[event],
-            log.behaviour[event],
-            log.time[event],
+            starts - rows,
+            log.item[past],
+            log.scenario[past],
+            log.behaviour[past],
+            log.time[past],
             log.scenario[final],
             log.time[final],
             log.profile_vectors(users),
         )
         arrays = inputs(window, self.max_length)
-        position = np.arange(arrays["item"].shape[1] + 1)
-        after = np.minimum(first[:, None] + position, final[:, None])
-        target = np.where(position < size[:, None], log.item[after], -1).astype(np.int32)
-        # A window that begins within a history does not begin at START: its first event teaches nothing.
-        target[skipped > 0, 0] = -1
-        return arrays, target
+        place = starts[:-1, None] + np.arange(arrays["item"].shape[1] + 1)
+        came = log.item[event[np.minimum(place, last[:, None])]]
+        return arrays, np.where(place <= last[:, None], came, -1).astype(np.int32)

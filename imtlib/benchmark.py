@@ -1,6 +1,7 @@
 """Benchmarks, trained, evaluated and written down: `python -m imtlib.benchmark movielens-1m --model NAME`.
 
-Without a name it runs all models. A run that has its file is left alone; one that was interrupted goes on.
+Without a name it runs all models; ablations are asked for by name. A run that has its file is left alone;
+one that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,77 +25,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from imtlib.baselines import Popularity, RecentPopularity, SmoothedTransitions, Transitions
-from imtlib.controls import interests_from_behaviour, shuffled_interests, with_interests
 from imtlib.datasets import load_dataset
-from imtlib.evaluation import Report, Scorer, evaluate
-from imtlib.log import BehaviourLog
-from imtlib.model import InterestMigrationModel
-from imtlib.sequence_baselines import SequenceBaseline
-from imtlib.splits import Split, leave_one_out, time_split
+from imtlib.evaluation import Report, evaluate
+from imtlib.recipes import ABLATIONS, MODELS, SPLITS
 from imtlib.training import fit
 
-SPLITS: dict[str, Callable[[BehaviourLog], Split]] = {
-    "leave-one-out": leave_one_out,
-    "time": lambda log: time_split(log, 0.9),
-}
-"""By name. The time split tests on what came after nine tenths of all events."""
-
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
-
-
-def _as_given(split: Split, seed: int) -> Split:
-    return split
-
-
-def _shuffled(split: Split, seed: int) -> Split:
-    return with_interests(split, shuffled_interests(split.train.catalogue, seed))
-
-
-def _from_behaviour(split: Split, seed: int) -> Split:
-    return with_interests(split, interests_from_behaviour(split.train, seed))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model of the benchmark is made.
-
-    Attributes:
-        make: gives the model for a training log.
-        settings: arguments of `make`.
-        fitting: arguments of `imtlib.training.fit`; `None` for what only counts.
-        prepare: what is done to the split first, with the seed.
-    """
-
-    make: Callable[..., Scorer]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    fitting: Mapping[str, Any] | None = None
-    prepare: Callable[[Split, int], Split] = _as_given
-
-
-OURS = {"units": 148, "layers": 2, "dropout": 0.3}
-# All validation requests and no early stop: on a thousand, an epoch of the middle was taken for the best.
-FITTED = {"epochs": 20, "patience": 20, "judged": 1_000_000}
-PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}
-
-MODELS = {
-    "popularity": Recipe(Popularity),
-    "recent-popularity": Recipe(RecentPopularity),
-    "transitions": Recipe(Transitions),
-    "smoothed-transitions": Recipe(SmoothedTransitions),
-    "gru": Recipe(
-        SequenceBaseline.for_log, {"encoder": "gru", "units": 148, "layers": 2, "dropout": 0.3}, FITTED
-    ),
-    "sasrec": Recipe(SequenceBaseline.for_log, PUBLISHED_SASREC, {**FITTED, "stretch": 200}),
-    "direct": Recipe(InterestMigrationModel.for_log, {**OURS, "through_interests": False}, FITTED),
-    "migration": Recipe(InterestMigrationModel.for_log, OURS, FITTED),
-    "migration-request-time": Recipe(
-        InterestMigrationModel.for_log, {**OURS, "use_request_time": True}, FITTED
-    ),
-    "migration-shuffled": Recipe(InterestMigrationModel.for_log, OURS, FITTED, _shuffled),
-    "migration-learnt": Recipe(InterestMigrationModel.for_log, OURS, FITTED, _from_behaviour),
-}
-"""The models of the benchmark, by the name that `--model` takes."""
 
 
 def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -102,14 +38,14 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
 
     Args:
         dataset: a name that `load_dataset` knows.
-        model, split: of `MODELS` and `SPLITS`.
+        model, split: of `MODELS` or `ABLATIONS`, and of `SPLITS`.
         seed: of first weights, windows, dropout and, where there is one, of the preparation.
         folder: where epochs are kept.
 
     Returns:
         What the result file holds: see `results/README.md`.
     """
-    recipe = MODELS[model]
+    recipe = (MODELS | ABLATIONS)[model]
     keras.utils.set_random_seed(seed)
     parts = recipe.prepare(SPLITS[split](load_dataset(dataset)), seed)
     began, used = time.monotonic(), time.process_time()
@@ -127,7 +63,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "model": model,
         "seed": seed,
         "settings": getattr(made, "settings", dict(recipe.settings)),
-        "fitting": None if recipe.fitting is None else dict(recipe.fitting),
+        "fitting": None if recipe.fitting is None else _plain(recipe.fitting),
         "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
         "valid": figures(reports["valid"]),
@@ -143,6 +79,14 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "history": history,
         "rank": [int(r) if np.isfinite(r) else None for r in reports["test"].rank],
         "loss": [None if np.isnan(x) else round(float(x), 4) for x in reports["test"].loss],
+    }
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as JSON can hold them."""
+    return {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in settings.items()
     }
 
 
@@ -185,7 +129,7 @@ def main() -> None:
     """Parse the arguments; run what has no file yet, each in a process of its own; print the figures."""
     parser = argparse.ArgumentParser(prog="python -m imtlib.benchmark", description=__doc__)
     parser.add_argument("dataset", help="a name that load_dataset knows")
-    parser.add_argument("--model", choices=MODELS, nargs="+", default=list(MODELS))
+    parser.add_argument("--model", choices=[*MODELS, *ABLATIONS], nargs="+", default=list(MODELS))
     parser.add_argument("--split", choices=SPLITS, nargs="+", default=list(SPLITS))
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the files go")

@@ -1,9 +1,9 @@
 r"""The joint loss: the next item through interests, and the coming interest points.
 
 $$L = -\frac{1}{n} \sum_T \ln p_T(i_{T+1})
-+ \frac{1}{nK} \sum_{T, y} \mathrm{BCE}\big(\hat y_T(y), [y \in G(i_{T+1}) \cup \dots \cup G(i_{T+m})]\big),$$
++ \frac{w}{nK} \sum_{T, y} \mathrm{BCE}\big(\hat y_T(y), [y \in G(i_{T+1}) \cup \dots \cup G(i_{T+m})]\big),$$
 
-over the n real positions; BCE is the cross-entropy of a yes or no.
+over the n real positions; w weighs the second task, BCE is the cross-entropy of a yes or no.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ def joint_loss(
     bias: Tensor,
     item_interests: Tensor,
     window: int,
+    points_weight: float,
     through_interests: bool,
 ) -> Tensor:
-    """Mean −log p of the next item, plus mean cross-entropy of the coming interests.
+    """Mean −log p of the next item, plus weighted mean cross-entropy of the coming interests.
 
     Args:
         batch: what the model was given; with `negatives` in it, the likelihood is that of a sample.
@@ -39,6 +40,7 @@ def joint_loss(
         bias: b, float `(N,)`.
         item_interests: G, float `(N, K)` of zeros and ones.
         window: m, how many coming events the interest points are about.
+        points_weight: w, of the second part.
         through_interests: the mixture; or else the direct softmax, `next_interest` unread.
 
     Returns:
@@ -46,7 +48,7 @@ def joint_loss(
     """
     coming, real = coming_interests(target, item_interests, window)
     place = ops.nonzero(ops.reshape(real, (-1,)))[0]
-    ahead = keras.losses.binary_crossentropy(
+    ahead = points_weight * keras.losses.binary_crossentropy(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
     if not through_interests:

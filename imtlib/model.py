@@ -43,10 +43,11 @@ class InterestMigrationModel(keras.Model):
         layers: recurrent blocks of the encoder.
         heads: of the attention; must divide `units`.
         cell: `"gru"` or `"lstm"`.
-        attention: `"constant"`, `"state"` or `"self"`: see `imtlib.attention`.
+        attention: `"constant"`, `"state"`, `"self"` or `"none"`: see `imtlib.attention`.
         rank: of the part of the transition matrix that depends on the context.
         dropout: share dropped while training.
         window: m, how many coming events the interest points are about.
+        points_weight: of the interest points' loss beside that of the next item; 0 leaves them unlearnt.
         max_length: how many of a history's last events are read.
         use_profile: whether the user's given features make the first state.
         use_request_time: whether the time since the last event, known when a request is made, is an input.
@@ -69,6 +70,7 @@ class InterestMigrationModel(keras.Model):
         rank: int = 8,
         dropout: float = 0.2,
         window: int = 5,
+        points_weight: float = 1.0,
         max_length: int = 200,
         use_profile: bool = False,
         use_request_time: bool = False,
@@ -90,12 +92,13 @@ class InterestMigrationModel(keras.Model):
             "rank": rank,
             "dropout": dropout,
             "window": window,
+            "points_weight": points_weight,
             "max_length": max_length,
             "use_profile": use_profile,
             "use_request_time": use_request_time,
             "through_interests": through_interests,
         }
-        self.window, self.max_length = window, max_length
+        self.window, self.points_weight, self.max_length = window, points_weight, max_length
         names = self.catalogue
         items, interests = names.item_interests.shape
         self.embedding = EventEmbedding(items, len(names.scenarios), len(names.behaviours), units)
@@ -192,7 +195,7 @@ class InterestMigrationModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """The joint loss: mean −log p of the next item, plus mean cross-entropy of the coming interests.
+        """The joint loss: mean −log p of the next item, plus weighted cross-entropy of the coming interests.
 
         Args:
             x: the batch; with `negatives` in it, a sample of the catalogue stands for the whole.
@@ -211,6 +214,7 @@ class InterestMigrationModel(keras.Model):
             ops.convert_to_tensor(self.item_bias),
             self._item_interests,
             self.window,
+            self.points_weight,
             bool(self.settings["through_interests"]),
         )
 

@@ -95,6 +95,9 @@ class SequenceBaseline(keras.Model):
 
     $$p(i) = \\operatorname{softmax}_i(E\\,h_T + b), \\qquad h_0 = 0.$$
 
+    Told the interests, an item's embedding is its own plus the mean of those of its interests, where it is
+    read and where it is scored.
+
     Args:
         catalogue: the names it speaks of; or the same as plain lists.
         encoder: `"gru"` (`RecurrentStates`) or `"sasrec"` (`SelfAttentiveStates`).
@@ -103,6 +106,7 @@ class SequenceBaseline(keras.Model):
         heads: of self-attention; must divide `units`.
         dropout: share dropped while training.
         max_length: how many of a history's last events are read.
+        told_interests: whether it knows which interests an item has.
 
     Raises:
         ValueError: the encoder is unknown, or `heads` does not divide `units`.
@@ -117,6 +121,7 @@ class SequenceBaseline(keras.Model):
         heads: int = 1,
         dropout: float = 0.2,
         max_length: int = 200,
+        told_interests: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -133,9 +138,15 @@ class SequenceBaseline(keras.Model):
             "heads": heads,
             "dropout": dropout,
             "max_length": max_length,
+            "told_interests": told_interests,
         }
-        items = len(self.catalogue.items)
+        items, interests = self.catalogue.item_interests.shape
         self.item = keras.layers.Embedding(items, units, embeddings_initializer="glorot_normal")
+        self.item.build()
+        if told_interests:
+            held = self.catalogue.item_interests.astype(np.float32)
+            self._share = ops.convert_to_tensor(held / held.sum(axis=1, keepdims=True))
+            self.interest = self.add_weight(shape=(interests, units), initializer="zeros", name="interest")
         if encoder == "gru":
             self.encoder = RecurrentStates(units, layers, dropout)
         else:
@@ -152,8 +163,14 @@ class SequenceBaseline(keras.Model):
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
         """States $h_0, \\dots, h_T$ of a batch as `imtlib.batching.inputs` makes it, `(B, T + 1, d)`."""
-        states = self.encoder(self.item(batch["item"]), real_events(batch), training=training)
+        embedded = ops.take(self.table(), batch["item"], axis=0)
+        states = self.encoder(embedded, real_events(batch), training=training)
         return ops.pad(states, ((0, 0), (1, 0), (0, 0)))
+
+    def table(self) -> Tensor:
+        """E, what an item is known by, float `(N, d)`."""
+        own = ops.convert_to_tensor(self.item.embeddings)
+        return own + ops.matmul(self._share, self.interest) if self.settings["told_interests"] else own
 
     def compute_loss(
         self,
@@ -164,13 +181,11 @@ class SequenceBaseline(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
-        return direct_loss(
-            x, y, y_pred, ops.convert_to_tensor(self.item.embeddings), ops.convert_to_tensor(self.item_bias)
-        )
+        return direct_loss(x, y, y_pred, self.table(), ops.convert_to_tensor(self.item_bias))
 
     def _ends(self, batch: dict[str, Tensor]) -> Tensor:
         last = tf.gather(self(batch), batch["length"], batch_dims=1)
-        return ops.log_softmax(item_logits(last, self.item.embeddings, self.item_bias))
+        return ops.log_softmax(item_logits(last, self.table(), self.item_bias))
 
     def score(self, histories: Histories, batch: int = 256) -> Float32:
         """log p of the next item, float32 `(n, N)`; `batch` histories are worked on at a time.

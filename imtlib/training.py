@@ -7,6 +7,7 @@ import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from imtlib.augmentation import Augmentation
 from imtlib.batching import Arrays, TrainingBatches, signature
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
@@ -63,33 +65,40 @@ def fit(
     stretch: int = 64,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.01,
-    patience: int = 5,
-    judged: int = 1000,
+    patience: int | None = None,
+    judged: int = 10_000,
     negatives: int | None = None,
+    augmentation: Augmentation | None = None,
+    keep: str = "best",
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> list[dict[str, float]]:
-    """Fit a model to `split.train`; keep the weights of the epoch that does best on `split.valid`.
+    """Fit a model to `split.train`, and measure every epoch on `split.valid`.
 
     The rate warms up for one epoch and falls along a cosine. Windows, order and dropout masks depend on
     the seed and the epoch alone, so a run that was interrupted and goes on ends as one that was not.
 
     Args:
         model: of the split's catalogue; changed in place.
-        split: `train` to learn from, `valid` to choose the epoch by (NDCG@10). `test` is not touched.
+        split: `train` to learn from, `valid` to measure epochs on (NDCG@10). `test` is not touched.
         epochs: passes, at most; in each, one window of every user.
         batch: users a step.
         stretch: events of a user that are learnt from in one epoch, at most: a window at a random place.
             Shorter windows of more users make quicker steps; scoring reads `model.max_length` events.
         learning_rate: the highest rate of AdamW.
         weight_decay: of AdamW; biases, norms and scores of single items are left out.
-        patience: epochs without a better validation figure before it stops.
-        judged: on how many validation requests, at most, each epoch is measured; drawn by the seed.
+        patience: epochs without a better validation figure before it stops. By default it never does: the
+            rate falls to zero, and the last epochs gain the most.
+        judged: on how many validation requests, at most, each epoch is measured; drawn by the seed. A
+            thousand are too few to tell one epoch from the next.
         negatives: 0 for the softmax over the whole catalogue at every position; or how many items to draw for
             each step, from which the softmax is estimated (`imtlib.sampled`). By default the whole catalogue
             up to `WHOLE` items, and `DRAWN` negatives beyond.
+        augmentation: how the windows are changed (`imtlib.augmentation`); by default not at all.
+        keep: whose weights the model has in the end: those of the `"best"` epoch by the validation figure, or
+            of the `"last"`, where no small validation set can choose wrongly.
         seed: of windows, order, negatives and dropout. The weights' own first values come from
             `keras.utils.set_random_seed`, called before the model is made.
         folder: where each epoch is kept; a run with the same folder and settings goes on from there.
@@ -102,11 +111,13 @@ def fit(
 
     Raises:
         ModelFileError: the folder holds a run with other settings, another model or another split.
-        ValueError: there is no event to learn from, or none to choose by.
+        ValueError: there is no event to learn from, or none to choose by; or `keep` is neither of the two.
     """
+    if keep not in ("best", "last"):
+        raise ValueError(f"unknown keep={keep!r}: choose 'best' or 'last'")
     if negatives is None:
         negatives = 0 if len(split.train.catalogue.items) <= WHOLE else DRAWN
-    batches = TrainingBatches(split.train, batch, stretch, seed, negatives)
+    batches = TrainingBatches(split.train, batch, stretch, seed, negatives, augmentation)
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
     steps = len(batches)
@@ -127,6 +138,7 @@ def fit(
         "weight_decay": weight_decay,
         "judged": judged,
         "negatives": negatives,
+        "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
     }
     chosen = np.random.default_rng(seed).permutation(len(split.valid))[:judged]
@@ -143,7 +155,8 @@ def fit(
                 verbose=0,
                 callbacks=[run, *callbacks],
             )
-        run.take_best()
+        if keep == "best":
+            run.take_best()
     return run.history
 
 
@@ -168,7 +181,7 @@ class _Run(keras.callbacks.Callback):
         batches: TrainingBatches,
         folder: Path,
         settings: dict[str, Any],
-        patience: int,
+        patience: int | None,
         progress: bool,
     ) -> None:
         super().__init__()
@@ -202,7 +215,8 @@ class _Run(keras.callbacks.Callback):
     def finished(self, epochs: int) -> bool:
         """Whether all epochs are done, or the best lies `patience` epochs back."""
         done = len(self.history)
-        return done >= epochs or (done > 0 and done - self.best() >= self.patience)
+        waited = done - self.best() if done else 0
+        return done >= epochs or (self.patience is not None and waited >= self.patience)
 
     def take_best(self) -> None:
         """Give the model the weights of the best epoch."""

@@ -1,6 +1,7 @@
 """The learnt baselines: they see the past alone, padding and company change nothing, and they can learn."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,13 +19,18 @@ from imtlib.simulation import simulate
 from imtlib.splits import leave_one_out
 from imtlib.training import fit
 
-ENCODERS = ("gru", "sasrec")
+ENCODERS = ("gru", "sasrec", "sasrec told interests")
 
 
-def made(encoder: str, **settings: object) -> SequenceBaseline:
+def which(name: str) -> dict[str, Any]:
+    """The arguments that a name stands for."""
+    return {"encoder": name.split()[0], "told_interests": name.endswith("interests")}
+
+
+def made(name: str) -> SequenceBaseline:
     """A baseline whose weights all differ from zero."""
     keras.utils.set_random_seed(0)
-    model = SequenceBaseline(small_catalogue(), encoder=encoder, units=8, heads=2, max_length=32, **settings)
+    model = SequenceBaseline(small_catalogue(), units=8, heads=2, max_length=32, **which(name))
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if weight.dtype == "float32":
@@ -78,12 +84,12 @@ def test_only_the_last_events_are_read(encoder: str) -> None:
 
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_the_loss_is_the_mean_over_real_positions(encoder: str) -> None:
-    model, histories = made(encoder, dropout=0.0), random_histories(small_catalogue(), [4, 9])
+    model, histories = made(encoder), random_histories(small_catalogue(), [4, 9])
     batch = inputs(histories, 32)
     target = np.full((2, 10), -1, np.int32)
     target[0, :5], target[1, 2:10] = np.arange(5), np.arange(8)
     states = np.array(model(batch), np.float64)
-    logits = states @ np.array(model.item.embeddings, np.float64).T + np.array(model.item_bias)
+    logits = states @ np.array(model.table(), np.float64).T + np.array(model.item_bias)
     log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     row, place = np.nonzero(target >= 0)
     expected = -log_p[row, place, target[row, place]].mean()
@@ -104,7 +110,7 @@ def test_it_learns_and_goes_on_where_it_stopped(encoder: str, tmp_path: Path) ->
 
     def fitted(folder: Path, *callbacks: keras.callbacks.Callback) -> SequenceBaseline:
         keras.utils.set_random_seed(0)
-        model = SequenceBaseline.for_log(parts.train, encoder=encoder, units=16, dropout=0.1)
+        model = SequenceBaseline.for_log(parts.train, **which(encoder), units=16, dropout=0.1)
         fit(model, parts, epochs=3, batch=16, folder=folder, progress=False, callbacks=callbacks)
         return model
 
@@ -112,12 +118,27 @@ def test_it_learns_and_goes_on_where_it_stopped(encoder: str, tmp_path: Path) ->
     whole, resumed = fitted(tmp_path / "a"), fitted(tmp_path / "b")
     for one, other in zip(whole.weights, resumed.weights, strict=True):
         np.testing.assert_array_equal(one, other)
-    fresh = SequenceBaseline.for_log(parts.train, encoder=encoder, units=16)
+    fresh = SequenceBaseline.for_log(parts.train, **which(encoder), units=16)
     assert evaluate(whole, parts.test)["log loss"] < evaluate(fresh, parts.test)["log loss"] - 0.05
 
 
+def test_told_interests_are_shared_by_the_items_that_have_them() -> None:
+    model, histories = made("sasrec told interests"), random_histories(small_catalogue(), [3, 6])
+    before = model.score(histories)
+    moved = model.interest.numpy()
+    moved[0] += 1.0
+    model.interest.assign(moved)
+    held = small_catalogue().item_interests
+    share = held[:, 0] / held.sum(axis=1)
+    apart = np.array(model.table()).sum(axis=1) - np.array(model.item.embeddings).sum(axis=1)
+    plain = np.array(model.interest).sum(axis=1)
+    np.testing.assert_allclose(apart, (held / held.sum(axis=1, keepdims=True)) @ plain, atol=1e-5)
+    assert share.max() > 0
+    assert np.abs(model.score(histories) - before).max() > 0.01
+
+
 def test_a_config_makes_the_same_model_anew() -> None:
-    model = made("sasrec")
+    model = made("sasrec told interests")
     again = SequenceBaseline.from_config(model.get_config())
     again.set_weights(model.get_weights())
     histories = random_histories(small_catalogue(), [2, 9])

@@ -1,0 +1,87 @@
+"""Measured runs, read from the files that `imtlib.benchmark` wrote: tables, and reports to compare."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from imtlib.errors import LogError
+from imtlib.evaluation import Report
+
+Run = Mapping[str, Any]
+
+
+def read_runs(folder: str | os.PathLike[str]) -> dict[str, list[Run]]:
+    """The runs of one data set and split.
+
+    Args:
+        folder: such as `results/movielens-1m/leave-one-out`.
+
+    Returns:
+        By model, in the order of the alphabet, its runs in the order of their seeds; `results/README.md` says
+        what each holds.
+
+    Raises:
+        LogError: the folder holds no run, or runs of more than one split.
+    """
+    runs = [json.loads(path.read_text("utf8")) for path in Path(folder).glob("*-seed*.json")]
+    if not runs:
+        raise LogError(f"no run in {folder}: `python -m imtlib.benchmark` writes them there.")
+    if len({run["hash"] for run in runs}) > 1:
+        raise LogError(f"{folder} holds runs of different splits; their figures cannot stand in one table.")
+    runs.sort(key=lambda run: (run["model"], run["seed"]))
+    return {
+        name: [run for run in runs if run["model"] == name]
+        for name in dict.fromkeys(r["model"] for r in runs)
+    }
+
+
+def spread(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str = "test") -> pd.DataFrame:
+    """Mean, least and most of metrics over the seeds of each model.
+
+    Args:
+        runs: by model.
+        metrics: names, such as `"NDCG@10"`.
+        part: `"test"` or `"valid"`.
+
+    Returns:
+        One row a model, with the column `seeds`, how many; and for each metric three columns, `(metric,
+        "mean")`, `(metric, "low")` and `(metric, "high")`.
+    """
+    rows: dict[str, dict[tuple[str, str], float]] = {}
+    for name, seeds in runs.items():
+        rows[name] = {("seeds", ""): len(seeds)}
+        for metric in metrics:
+            found = [run[part][metric] for run in seeds]
+            rows[name] |= {
+                (metric, "mean"): float(np.mean(found)),
+                (metric, "low"): min(found),
+                (metric, "high"): max(found),
+            }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    table.columns = pd.MultiIndex.from_tuples(table.columns)
+    return table
+
+
+def as_report(runs: Sequence[Run]) -> Report:
+    """The test requests of a model as a report, those of all seeds behind one another.
+
+    Two such reports, with as many seeds each, can be handed to `imtlib.comparison.compare`: it pairs request
+    by request and seed by seed, and draws users with all their seeds together.
+
+    Args:
+        runs: of one model, as `read_runs` gives them. They hold ranks and losses, but no lists: coverage is
+            zero in the report.
+    """
+    rank = np.array([[np.inf if r is None else r for r in run["rank"]] for run in runs], np.float64)
+    loss = np.array([[np.nan if x is None else x for x in run["loss"]] for run in runs], np.float64)
+    seeds, requests = rank.shape
+    user = np.tile(np.arange(requests, dtype=np.int32), seeds)
+    shown = np.zeros((1, 1, 1), np.bool_)
+    return Report("test", (10,), ("all",), rank.ravel(), loss.ravel(), user, np.zeros_like(user), shown)

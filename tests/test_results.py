@@ -1,0 +1,61 @@
+"""Runs are read as they were written, and compared user by user, all seeds of a user together."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from imtlib.comparison import compare
+from imtlib.errors import LogError
+from imtlib.results import as_report, read_runs, spread
+
+
+def run(model: str, seed: int, rank: list[int | None], split: str = "a") -> dict[str, Any]:
+    hits = [r is not None and r <= 10 for r in rank]
+    return {
+        "model": model,
+        "seed": seed,
+        "hash": split,
+        "test": {"HR@10": float(np.mean(hits))},
+        "rank": rank,
+        "loss": [None if r is None else float(np.log(r + 1)) for r in rank],
+    }
+
+
+def keep(folder: Path, *runs: dict[str, Any]) -> None:
+    for one in runs:
+        (folder / f"{one['model']}-seed{one['seed']}.json").write_text(json.dumps(one), "utf8")
+
+
+def test_means_spread_and_pairs_over_seeds(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ours = [run("ours", s, [int(r) for r in rng.integers(1, 30, 300)]) for s in (1, 0)]
+    theirs = [run("theirs", s, [int(r) for r in rng.integers(1, 60, 300)]) for s in (0, 1)]
+    theirs[0]["rank"][5] = theirs[0]["loss"][5] = None
+    keep(tmp_path, *ours, *theirs)
+    runs = read_runs(tmp_path)
+    assert list(runs) == ["ours", "theirs"]
+    assert [one["seed"] for one in runs["ours"]] == [0, 1]
+    table = spread(runs, ["HR@10"])
+    hits = [one["test"]["HR@10"] for one in ours]
+    assert table.loc["ours", ("HR@10", "mean")] == pytest.approx(np.mean(hits))
+    assert table.loc["ours", ("HR@10", "low")] == min(hits)
+    assert table.loc["theirs", ("seeds", "")] == 2
+    report = as_report(runs["theirs"])
+    assert report.seen_targets == 1
+    assert report["HR@10"] == pytest.approx(table.loc["theirs", ("HR@10", "mean")], abs=2e-3)
+    found = compare(as_report(runs["ours"]), report, "HR@10")
+    assert found.users == 300
+    assert found.low > 0.05
+
+
+def test_no_run_and_runs_of_two_splits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(LogError, match="no run in"):
+        read_runs(tmp_path)
+    keep(tmp_path, run("ours", 0, [1]), run("ours", 1, [1], split="b"))
+    with pytest.raises(LogError, match="different splits"):
+        read_runs(tmp_path)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from imtlib.amazon import amazon_food_kitchen
 from imtlib.errors import UnknownNameError
 from imtlib.log import BehaviourLog
 from imtlib.movielens import movielens_1m, movielens_100k
 from imtlib.simulation import simulate
+from imtlib.xmarket import xmarket
 
 DATASETS: dict[str, Callable[[], BehaviourLog]] = {
     "movielens-1m": movielens_1m,
     "movielens-100k": movielens_100k,
     "simulated-small": lambda: simulate()[0],
+    "amazon-food-kitchen": amazon_food_kitchen,
+    "xmarket": xmarket,
 }
 
 
@@ -20,8 +24,9 @@ def load_dataset(name: str) -> BehaviourLog:
     """One of the book's data sets; fetched when it is first asked for, then from the cache.
 
     Args:
-        name: `"movielens-1m"`, `"movielens-100k"`, or `"simulated-small"`, which `simulate()` writes on the
-            spot.
+        name: `"movielens-1m"` or `"movielens-100k"`, one scenario each; `"amazon-food-kitchen"`, two domains
+            with the same people, or `"xmarket"`, three markets that share items; or `"simulated-small"`,
+            which `simulate()` writes on the spot.
 
     Raises:
         UnknownNameError: there is no data set of this name; the message lists those there are.

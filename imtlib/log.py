@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -233,6 +234,34 @@ class BehaviourLog:
             scenario=self.scenario[keep],
             behaviour=self.behaviour[keep],
             time=self.time[keep],
+        )
+
+    def in_scenarios(self, names: Iterable[object]) -> BehaviourLog:
+        """The log of the events in the chosen scenarios, with the users who have one and the same catalogue.
+
+        Since the catalogue stays whole, a model made for one such log can learn on from another.
+
+        Args:
+            names: of the scenarios.
+
+        Raises:
+            UnknownNameError: the log has no such scenario.
+            LogError: none of them has an event.
+        """
+        chosen = self.catalogue.codes("scenario", names)
+        kept = self.where(np.isin(self.scenario, chosen))
+        if len(kept) == 0:
+            raise LogError("no event is left: the chosen scenarios have none.")
+        users = np.diff(kept.starts) > 0
+        where = ", ".join(self.catalogue.scenarios[code] for code in chosen)
+        left = (~users).sum()
+        note = f"Only the events in {where}: {len(kept):,} of {len(self):,}; {left:,} users have none there."
+        return replace(
+            kept,
+            users=_chosen(self.users, users),
+            starts=np.concatenate([kept.starts[:-1][users], kept.starts[-1:]]),
+            user_features=self.user_features[users],
+            notes=(*self.notes, note),
         )
 
     def keep_frequent(self, min_events: int) -> BehaviourLog:

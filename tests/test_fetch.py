@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from imtlib.errors import DownloadError
-from imtlib.fetch import Download, Source, cache_folder, fetch
+from imtlib.fetch import Download, Source, WebFolder, cache_folder, fetch
 
 FILES = {"a.txt": b"one\n" * 1000, "b.txt": b"two\n"}
 
@@ -74,6 +74,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("IMTLIB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("IMTLIB_MIRROR", raising=False)
     return tmp_path / "cache" / "pack"
 
 
@@ -81,7 +82,7 @@ def source(url: str, content: bytes = ARCHIVE, archive: str = "pack.zip") -> Sou
     return Source(archive, digest(content), url, take)
 
 
-def download(*sources: Source) -> Download:
+def download(*sources: Source | WebFolder) -> Download:
     return Download("Pack", "pack", {n: digest(c) for n, c in FILES.items()}, sources, "Terms: be kind.")
 
 
@@ -262,3 +263,97 @@ def test_the_cache_is_the_users_unless_chosen(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.delenv("IMTLIB_CACHE")
     assert cache_folder().name == "imtlib"
     assert cache_folder().is_absolute()
+
+
+@pytest.fixture
+def loose(site: Site) -> Download:
+    """The files as they are on the web, without an archive."""
+    site.pages = {f"/raw/{name}": content for name, content in FILES.items()}
+    return download(WebFolder(f"{site.url}/raw"))
+
+
+def test_files_are_fetched_as_they_are_and_once(site: Site, cache: Path, loose: Download) -> None:
+    assert whole(fetch(loose))
+    assert site.asked == ["/raw/a.txt", "/raw/b.txt"]
+    fetch(loose)
+    assert len(site.asked) == 2
+    (cache / "b.txt").write_bytes(b"altered")
+    assert whole(fetch(loose))
+    assert site.asked[2:] == ["/raw/b.txt"]  # the other one was right
+
+
+@pytest.mark.parametrize("sent", [FILES["a.txt"][:-1], b"", None], ids=["truncated", "nothing", "gone"])
+def test_of_files_as_they_are_all_or_none_are_kept(
+    site: Site, cache: Path, loose: Download, sent: bytes | None
+) -> None:
+    site.pages.pop("/raw/a.txt")
+    if sent is not None:
+        site.pages["/raw/a.txt"] = sent
+    problem = "came truncated or altered .* was removed" if sent is not None else ".*could not be reached"
+    with pytest.raises(DownloadError, match=rf"a\.txt: {problem}") as error:
+        fetch(loose)
+    assert f"{site.url}/raw/a.txt and {site.url}/raw/b.txt\nput it, as it is, into {cache}" in str(
+        error.value
+    )
+    assert nothing_left(cache)
+
+
+def test_files_put_there_by_hand_need_no_network(site: Site, cache: Path, loose: Download) -> None:
+    cache.mkdir(parents=True)
+    for name, content in FILES.items():
+        (cache / name).write_bytes(content)
+    assert fetch(loose) == cache
+    assert site.asked == []
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the data set in the reader's mirror."""
+    monkeypatch.setenv("IMTLIB_MIRROR", str(tmp_path / "mirror"))
+    folder = tmp_path / "mirror" / "pack"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_mirror_is_asked_first_and_names_do_not_matter(site: Site, mirror: Path, loose: Download) -> None:
+    (mirror / "first.dat").write_bytes(FILES["b.txt"])
+    (mirror / "second").write_bytes(FILES["a.txt"])
+    (mirror / "a.txt").write_bytes(b"something else")
+    assert whole(fetch(loose))
+    assert site.asked == []
+    assert len(list(mirror.iterdir())) == 3
+
+
+def test_a_mirror_may_hold_the_archive(site: Site, mirror: Path) -> None:
+    (mirror / "pack.whatever").write_bytes(ARCHIVE)
+    assert whole(fetch(download(source(f"{site.url}/pack.zip"))))
+    assert site.asked == []
+
+
+def test_another_file_in_the_mirror_is_told_with_both_hashes(
+    site: Site, cache: Path, mirror: Path, loose: Download
+) -> None:
+    (mirror / "a.txt").write_bytes(FILES["a.txt"])
+    (mirror / "b.txt").write_bytes(b"three\n")
+    with pytest.raises(DownloadError) as error:
+        fetch(loose)
+    assert f"b.txt: expected SHA-256 {digest(FILES['b.txt'])}" in str(error.value)
+    assert f"b.txt: found SHA-256 {digest(b'three' + bytes([10]))}" in str(error.value)
+    assert "a.txt: expected" not in str(error.value)
+    assert "Put the right files there, under any name" in str(error.value)
+    assert site.asked == []
+    assert nothing_left(cache)
+
+
+def test_a_mirror_without_the_data_set_is_passed_by(site: Site, mirror: Path, loose: Download) -> None:
+    mirror.rmdir()
+    assert whole(fetch(loose))
+    assert len(site.asked) == 2
+
+
+def test_a_mirror_that_is_no_folder_is_told(mirror: Path, cache: Path, loose: Download) -> None:
+    mirror.rmdir()
+    mirror.parent.rmdir()
+    with pytest.raises(DownloadError, match=r"IMTLIB_MIRROR names .* which is no folder\. Mend or unset"):
+        fetch(loose)
+    assert nothing_left(cache)

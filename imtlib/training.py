@@ -103,7 +103,8 @@ def fit(
             `keras.utils.set_random_seed`, called before the model is made.
         folder: where each epoch is kept; a run with the same folder and settings goes on from there.
         progress: whether to show a bar, with one line an epoch.
-        callbacks: any Keras callbacks besides.
+        callbacks: any Keras callbacks besides, such as `CSVLogger`, `TensorBoard` or those of an experiment
+            tracker: they are handed `loss`, `HR@10` and `NDCG@10` after every epoch.
 
     Returns:
         One dictionary an epoch: `epoch`; `loss`, the joint loss of the training batches, nats; `HR@10` and
@@ -237,9 +238,12 @@ class _Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure, keep, and stop if it no longer gets better."""
+        logs = {} if logs is None else logs
         report = evaluate(self.subject, self.valid)
-        row = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
-        row |= {name: float(report[name]) for name in ("HR@10", CHOSEN_BY)}
+        figures = {name: float(report[name]) for name in ("HR@10", CHOSEN_BY)}
+        row = {"epoch": epoch + 1, "loss": float(logs["loss"]), **figures}
+        # Keras hands one dictionary to all callbacks: those after this one log the figures too.
+        logs |= figures
         self.history.append(row)
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"})
         self.bar.close()

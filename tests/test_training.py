@@ -7,11 +7,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from worlds import trained
 
 from imtlib.batching import TrainingBatches
 from imtlib.errors import ModelFileError
+from imtlib.evaluation import evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.pretrained import keep_pretrained, load_pretrained
 from imtlib.saving import load_model
@@ -55,6 +57,33 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: 
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ModelFileError, match="run with other seed"):
         fit(new_model(split), split, folder=tmp_path, seed=5, **options)
+
+
+def test_callbacks_are_handed_the_figures_of_every_epoch(split: Split, tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    history = fit(
+        new_model(split), split, epochs=2, progress=False, callbacks=[keras.callbacks.CSVLogger(path)]
+    )
+    kept = pd.read_csv(path)
+    for name in ("loss", "HR@10", "NDCG@10"):
+        np.testing.assert_allclose(kept[name], [row[name] for row in history])
+
+
+def test_the_last_epoch_or_the_best_is_kept(split: Split, tmp_path: Path) -> None:
+    kept = {}
+    for keep in ("best", "last"):
+        model = new_model(split)
+        # Too high a rate: the figures go up and down.
+        history = fit(
+            model, split, epochs=4, learning_rate=0.1, keep=keep, progress=False, folder=tmp_path / keep
+        )
+        kept[keep] = evaluate(model, split.valid)["NDCG@10"]
+    figures = [row["NDCG@10"] for row in history]
+    assert kept["last"] == pytest.approx(figures[-1])
+    assert kept["best"] == pytest.approx(max(figures))
+    assert max(figures) > figures[-1]
+    with pytest.raises(ValueError, match="unknown keep='first'"):
+        fit(new_model(split), split, keep="first")
 
 
 def test_windows_hold_each_next_item_once_and_nothing_else(split: Split) -> None:
@@ -107,7 +136,7 @@ def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path
     [
         ({"heads": 3}, "heads=3 does not divide units=16"),
         ({"heads": 3, "attention": "self"}, "heads=3 does not divide units=16"),
-        ({"attention": "none"}, "unknown attention 'none'"),
+        ({"attention": "most"}, "unknown attention 'most'"),
         ({"cell": "rnn"}, "unknown cell 'rnn'"),
         ({"max_length": 5000}, "max_length=5000"),
     ],

@@ -45,6 +45,9 @@ class InterestMigrationModel(keras.Model):
         cell: `"gru"` or `"lstm"`.
         attention: `"constant"`, `"state"`, `"self"` or `"none"`: see `imtlib.attention`.
         rank: of the part of the transition matrix that depends on the context.
+        matrix_from_state: whether that part reads $h_T$ beside $c_T$.
+        successors: whether the query adds a vector of the last item, apart from its embedding: what tends to
+            follow it (as FPMC has it: Rendle et al., WWW 2010).
         dropout: share dropped while training.
         window: m, how many coming events the interest points are about.
         points_weight: of the interest points' loss beside that of the next item; 0 leaves them unlearnt.
@@ -68,6 +71,8 @@ class InterestMigrationModel(keras.Model):
         cell: str = "gru",
         attention: str = "constant",
         rank: int = 8,
+        matrix_from_state: bool = False,
+        successors: bool = False,
         dropout: float = 0.2,
         window: int = 5,
         points_weight: float = 1.0,
@@ -90,6 +95,8 @@ class InterestMigrationModel(keras.Model):
             "cell": cell,
             "attention": attention,
             "rank": rank,
+            "matrix_from_state": matrix_from_state,
+            "successors": successors,
             "dropout": dropout,
             "window": window,
             "points_weight": points_weight,
@@ -108,6 +115,9 @@ class InterestMigrationModel(keras.Model):
         self.item_query = ItemQuery(units, dropout)
         self.current_interest = CurrentInterest(interests)
         self.migration_matrix = MigrationMatrix(interests, len(names.scenarios), rank)
+        if successors:
+            # The first row is for no item yet.
+            self.successors = keras.layers.Embedding(items + 1, units, embeddings_initializer="zeros")
         if use_request_time:
             self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
@@ -169,7 +179,8 @@ class InterestMigrationModel(keras.Model):
         interest_logits = self.interest_points(context, state)
         held = ops.take(self._possible, item, axis=0)
         belief = self.current_interest(state, held, ops.sigmoid(interest_logits))
-        matrix = self.migration_matrix(context, request_scenario)
+        seen = ops.concatenate([context, state], -1) if self.settings["matrix_from_state"] else context
+        matrix = self.migration_matrix(seen, request_scenario)
         return {
             "state": state,
             "context": context,
@@ -177,8 +188,14 @@ class InterestMigrationModel(keras.Model):
             "belief": belief,
             "matrix": matrix,
             "next_interest": mix_rows(belief, matrix),
-            "query": self.item_query(context, state, training=training),
+            "query": self.item_query(context, self._followed(state, item), training=training),
         }
+
+    def _followed(self, state: Tensor, item: Tensor) -> Tensor:
+        """States, with what tends to follow the last item added if the model has it."""
+        if not self.settings["successors"]:
+            return state
+        return state + self.successors(ops.pad(item + 1, ((0, 0), (1, 0))))
 
     def log_p(self, query: Tensor, next_interest: Tensor) -> Tensor:
         """log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""

@@ -55,6 +55,7 @@ class Recipe:
 
 
 OURS = {"units": 148, "layers": 2, "dropout": 0.3}
+WIDE = {"rank": 24, "matrix_from_state": True, "successors": True}
 # The last epoch is kept: chosen by a thousand requests, one of the middle was taken for the best.
 FITTED = {"epochs": 20, "keep": "last", "judged": 1000}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}
@@ -78,7 +79,9 @@ MODELS = {
     "sasrec-interests": _baseline({**FITTED, "stretch": 200}, **PUBLISHED_SASREC, told_interests=True),
     "direct": _ours(through_interests=False),
     "migration": _ours(),
+    "migration-successors": _ours(**WIDE),
     "migration-request-time": _ours(use_request_time=True),
+    "migration-successors-request-time": _ours(**WIDE, use_request_time=True),
     "migration-shuffled": _ours(_shuffled),
     "migration-learnt": _ours(_from_behaviour),
 }
@@ -104,7 +107,7 @@ def _small(
     return Recipe(
         InterestMigrationModel.for_log,
         small,
-        {"epochs": 30, "keep": "last", "judged": 1000, **fitting},
+        {"epochs": 15, "keep": "last", "judged": 1000, **fitting},
         prepare,
     )
 

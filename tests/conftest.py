@@ -14,8 +14,10 @@ def catalogue() -> Catalogue:
     return small_catalogue()
 
 
-@pytest.fixture(scope="session", params=["constant", "state", "self"])
+@pytest.fixture(scope="session", params=["constant", "state", "self", "wide"])
 def model(request: pytest.FixtureRequest) -> InterestMigrationModel:
+    if request.param == "wide":
+        return trained("constant", matrix_from_state=True, successors=True)
     return trained(request.param, use_profile=True, use_request_time=True)
 
 

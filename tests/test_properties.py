@@ -69,9 +69,16 @@ def test_score_is_what_call_says_at_the_last_position(model: InterestMigrationMo
         properties.assert_close(values, whole[name][np.arange(4), batch["length"]])
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_incremental_equals_whole(cell: str) -> None:
-    model = trained("constant", cell=cell, use_profile=True, use_request_time=True)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"use_profile": True, "use_request_time": True},
+        {"cell": "lstm", "use_profile": True, "use_request_time": True},
+        {"matrix_from_state": True, "successors": True},
+    ],
+)
+def test_incremental_equals_whole(settings: dict) -> None:
+    model = trained("constant", **settings)
     names = model.catalogue
     history = random_histories(names, [11], seed=8)
     state = model.start(history.profile[0])
@@ -98,6 +105,22 @@ def test_incremental_equals_whole(cell: str) -> None:
                 int(history.time[length]),
             )
             state = model.step(state, event)
+
+
+def test_successors_are_those_of_the_last_item_alone() -> None:
+    model = trained("constant", matrix_from_state=True, successors=True)
+    histories = random_histories(model.catalogue, [6, 6, 0])
+    before, table = model.score(histories), model.successors.embeddings.numpy()
+    moved = table.copy()
+    moved[histories.item[5] + 1] += 1.0
+    model.successors.embeddings.assign(moved)
+    try:
+        apart = np.abs(model.score(histories) - before).max(axis=1)
+    finally:
+        model.successors.embeddings.assign(table)
+    assert histories.item[11] != histories.item[5]
+    assert apart[0] > 0.01
+    assert apart[1:].max() == 0
 
 
 def test_step_needs_a_constant_query() -> None:

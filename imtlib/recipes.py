@@ -55,7 +55,7 @@ class Recipe:
 
 
 OURS = {"units": 148, "layers": 2, "dropout": 0.3}
-WIDE = {"rank": 24, "matrix_from_state": True, "successors": True}
+WIDE: dict[str, Any] = {"rank": 24, "matrix_from_state": True, "successors": True}
 # The last epoch is kept: chosen by a thousand requests, one of the middle was taken for the best.
 FITTED = {"epochs": 20, "keep": "last", "judged": 1000}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}

@@ -51,8 +51,8 @@ def spread(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str 
         part: `"test"` or `"valid"`.
 
     Returns:
-        One row a model, with the column `seeds`, how many; and for each metric three columns, `(metric,
-        "mean")`, `(metric, "low")` and `(metric, "high")`.
+        One row a model, with the column `("seeds", "")`, how many; and for each metric the three columns
+        `(metric, "mean")`, `(metric, "low")` and `(metric, "high")`.
     """
     rows: dict[str, dict[tuple[str, str], float]] = {}
     for name, seeds in runs.items():
@@ -64,9 +64,7 @@ def spread(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str 
                 (metric, "low"): min(found),
                 (metric, "high"): max(found),
             }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.columns = pd.MultiIndex.from_tuples(table.columns)
-    return table
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def as_report(runs: Sequence[Run]) -> Report:

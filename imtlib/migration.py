@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from imtlib.batching import by_length, inputs
 from imtlib.listing import in_catalogue
-from imtlib.log import BehaviourLog
+from imtlib.log import BehaviourLog, IntArray
 from imtlib.model import InterestMigrationModel
 from imtlib.transition import mean_matrix
 
 FloatArray = NDArray[np.float64]
+Float32 = NDArray[np.float32]
 
 
 def learnt_transition(
@@ -44,32 +45,56 @@ def learnt_transition(
     """
     asked = int(model.catalogue.codes("scenario", [scenario])[0])
     where = None if current is None else int(model.catalogue.codes("scenario", [current])[0])
-    last = log.starts[1:][np.diff(log.starts) > 0] - 1
-    lives = in_catalogue(log.histories_before(last), model.catalogue)
     beliefs, matrices = [], []
-    for rows in by_length(lives, batch):
-        arrays = inputs(lives.select(rows), model.max_length)
-        found = model(arrays)
-        position = np.arange(arrays["request_scenario"].shape[1])
-        chosen = (position <= arrays["length"][:, None]) & (arrays["request_scenario"] == asked)
-        # A life that was cut does not begin at START.
-        cut = np.diff(lives.starts)[rows] > model.max_length
-        chosen[cut, 0] = False
+    for found in contexts(model, log, batch):
+        chosen = found.asked == asked
         if where is not None:
-            chosen[:, 0] = False
-            chosen[:, 1:] &= arrays["scenario"] == where
-        beliefs.append(np.asarray(found["belief"])[chosen])
-        matrices.append(np.asarray(found["matrix"])[chosen])
+            chosen &= found.current == where
+        beliefs.append(found.belief[chosen])
+        matrices.append(found.matrix[chosen])
     return mean_matrix(np.concatenate(beliefs), np.concatenate(matrices))
 
 
 @dataclass(frozen=True, eq=False)
-class Spread:
-    """A matrix measured on several fresh logs.
+class Contexts:
+    """What a model believes just before n events.
 
     Attributes:
-        mean: `(K + 1, K)`.
-        error: standard error of the mean, `(K + 1, K)`.
+        belief: $b_T$, float32 `(n, K + 1)`; the last column is START.
+        matrix: $\\pi_T$, float32 `(n, K + 1, K)`.
+        current: the scenario of the event before, codes, int32 `(n,)`; −1 at START.
+        asked: $s'$, where the event took place, codes, int32 `(n,)`.
+    """
+
+    belief: Float32
+    matrix: Float32
+    current: IntArray
+    asked: IntArray
+
+
+def contexts(model: InterestMigrationModel, log: BehaviourLog, batch: int = 64) -> Iterator[Contexts]:
+    """Every event of a log as a context, some users at a time; its arguments are `learnt_transition`'s."""
+    last = log.starts[1:][np.diff(log.starts) > 0] - 1
+    lives = in_catalogue(log.histories_before(last), model.catalogue)
+    for rows in by_length(lives, batch):
+        arrays = inputs(lives.select(rows), model.max_length)
+        found = model(arrays)
+        position = np.arange(arrays["request_scenario"].shape[1])
+        chosen = position <= arrays["length"][:, None]
+        # A life that was cut does not begin at START.
+        chosen[np.diff(lives.starts)[rows] > model.max_length, 0] = False
+        current = np.pad(arrays["scenario"], ((0, 0), (1, 0)), constant_values=-1)
+        parts = (found["belief"], found["matrix"], current, arrays["request_scenario"])
+        yield Contexts(*(np.asarray(values)[chosen] for values in parts))
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """A matrix measured several times: on fresh logs, or by models of other seeds.
+
+    Attributes:
+        mean: `(K + 1, K)`, or of what shape the matrices are.
+        error: standard error of the mean, of the same shape.
         logs: how many.
     """
 
@@ -85,8 +110,10 @@ class Spread:
 def spread(matrices: Sequence[FloatArray]) -> Spread:
     """Mean and standard error over matrices of models trained on fresh logs of the same laws.
 
+    Models of other seeds on one log say less: how far training leaves the answer open, but not the log.
+
     Args:
-        matrices: at least two, each `(K + 1, K)`.
+        matrices: at least two, each `(K + 1, K)`, or all of another shape. What is NaN in one is in the mean.
 
     Raises:
         ValueError: there are fewer than two.

@@ -25,6 +25,7 @@ from imtlib.log import BehaviourLog, Catalogue, Histories
 from imtlib.loss import joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import Policy, items_through_interests
+from imtlib.scenarios import SHARINGS
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
 
 Float32 = NDArray[np.float32]
@@ -56,6 +57,8 @@ class InterestMigrationModel(keras.Model):
         use_request_time: whether the time since the last event, known when a request is made, is an input.
         through_interests: items by way of interests; `False` is the direct softmax over items that it is
             measured against.
+        sharing: what belongs to one scenario in the state at a request: `"none"`, `"gate"` or `"star"`, see
+            `imtlib.scenarios`. The transition matrix has a part of each scenario in any case.
 
     Raises:
         ValueError: `heads` does not divide `units`, a name is not one of the choices, or `max_length` is
@@ -80,12 +83,14 @@ class InterestMigrationModel(keras.Model):
         use_profile: bool = False,
         use_request_time: bool = False,
         through_interests: bool = True,
+        sharing: str = "none",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
-        if attention not in ATTENTIONS:
-            raise ValueError(f"unknown attention {attention!r}: choose one of {sorted(ATTENTIONS)}")
+        for name, value, known in (("attention", attention, ATTENTIONS), ("sharing", sharing, SHARINGS)):
+            if value not in known:
+                raise ValueError(f"unknown {name} {value!r}: choose one of {sorted(known)}")
         if not 1 <= max_length <= 2**LEVELS:
             raise ValueError(f"max_length={max_length} is not between 1 and {2**LEVELS:,}")
         self.settings = {
@@ -104,6 +109,7 @@ class InterestMigrationModel(keras.Model):
             "use_profile": use_profile,
             "use_request_time": use_request_time,
             "through_interests": through_interests,
+            "sharing": sharing,
         }
         self.window, self.points_weight, self.max_length = window, points_weight, max_length
         names = self.catalogue
@@ -120,6 +126,8 @@ class InterestMigrationModel(keras.Model):
             self.successors = keras.layers.Embedding(items + 1, units, embeddings_initializer="zeros")
         if use_request_time:
             self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
+        # The last of the layers: before the others it would change the seeds of their dropout.
+        self.sharing = SHARINGS[sharing](len(names.scenarios), units)
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(names.known_interests)
@@ -176,6 +184,7 @@ class InterestMigrationModel(keras.Model):
     ) -> dict[str, Tensor]:
         if self.settings["use_request_time"]:
             state = state + self.request_gap(request_gap)
+        state = self.sharing(state, request_scenario)
         interest_logits = self.interest_points(context, state)
         held = ops.take(self._possible, item, axis=0)
         belief = self.current_interest(state, held, ops.sigmoid(interest_logits))

@@ -67,6 +67,10 @@ class CurrentInterest(keras.layers.Layer):
 class MigrationMatrix(keras.layers.Layer):
     """The row-stochastic matrix $\\pi_T$ of each context.
 
+    A is common to all scenarios and $B^{s}$ belongs to one. Both begin at zero, and weight decay pulls both
+    back there. A learns from every event, $B^{s}$ from those in s alone: a scenario with few events stays
+    near A, and one without any is served by A.
+
     Args:
         interests: how many, K.
         scenarios: how many, S.

@@ -149,26 +149,44 @@ class Truth(Laws):
             LogError: the log has another number of events.
             UnknownNameError: there is no such scenario.
         """
+        pi, last, before = self.contexts(log)
+        asked = log.scenario == log.catalogue.codes("scenario", [scenario])[0]
+        if current is not None:
+            asked &= before == log.catalogue.codes("scenario", [current])[0]
+        total = np.zeros((self.matrix.shape[1], self.matrix.shape[2]))
+        np.add.at(total, last[asked], pi[asked])
+        count = np.bincount(last[asked], minlength=len(total))[:, None]
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def contexts(self, log: BehaviourLog) -> tuple[FloatArray, IntArray, IntArray]:
+        """Every event of the log as a context: what was about to come, and from where.
+
+        Args:
+            log: the one that this truth belongs to, n events.
+
+        Returns:
+            $\\pi_T(\\cdot \\mid y_T)$, triggers included, float `(n, K)`; the interest $y_T$ of the event
+            before, int32 `(n,)`, K at START; and its scenario, int32 `(n,)`, −1 at START.
+
+        Raises:
+            LogError: the log has another number of events.
+        """
         if len(log) != len(self.interest):
             raise LogError(
                 f"the log has {len(log):,} events, its truth {len(self.interest):,}: give the whole log that "
                 "`simulate` returned with it"
             )
-        asked = log.scenario == log.catalogue.codes("scenario", [scenario])[0]
         before, last, changed = self._before(log)
-        if current is not None:
-            asked &= before == log.catalogue.codes("scenario", [current])[0]
         user = log.user
         place = np.arange(len(log)) - log.starts[user]
         padded = np.full((len(log.users), int(np.diff(log.starts).max(initial=0))), -1, np.int32)
         padded[user, place] = log.item
-        u, t = user[asked], place[asked]
-        rows = self.rows[changed[asked], log.scenario[asked], self.persona[u], last[asked]]
-        pi = self.migrate(rows, self.pull(padded)[u, t], self.left(padded)[u, t])
-        total = np.zeros((self.matrix.shape[1], self.matrix.shape[2]))
-        np.add.at(total, last[asked], pi)
-        count = np.bincount(last[asked], minlength=len(total))[:, None]
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        rows = self.rows[changed, log.scenario, self.persona[user], last]
+        return (
+            self.migrate(rows, self.pull(padded)[user, place], self.left(padded)[user, place]),
+            last,
+            before,
+        )
 
     def _before(self, log: BehaviourLog) -> tuple[IntArray, IntArray, IntArray]:
         """Of the event before, scenario (−1 at START) and interest (K); and whether the scenario changed."""

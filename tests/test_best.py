@@ -79,9 +79,10 @@ def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarr
     return p_item / total, p_interest / total, p_current / total, p_persona / total
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_equals_enumeration_of_every_latent_path(seed: int) -> None:
-    laws = draw_world(7, 3, ("a", "b"), 2, 0.7, 3, 1, 0.5, 0.4, seed)
+@pytest.mark.parametrize(("seed", "migration"), [(0, 0.4), (1, 0.0), (2, 0.5), (3, 1.0)])
+def test_equals_enumeration_of_every_latent_path(seed: int, migration: float) -> None:
+    """With migration between scenarios turned down, off and up."""
+    laws = draw_world(7, 3, ("a", "b"), 2, 0.7, 3, 1, 0.5, migration, seed)
     rng = np.random.default_rng(seed)
     length = np.array([0, 1, 2, 3, 4, 4, 4, 6])  # six of seven items seen: some interests are used up
     n, starts = len(length), np.concatenate([[0], np.cumsum(length)]).astype(np.int64)

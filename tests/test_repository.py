@@ -139,7 +139,7 @@ def test_every_image_in_text_has_words(path: Path) -> None:
 
 
 def test_no_file_names_a_machine() -> None:
-    folders = ("imtlib", "_ext", "tools", ".ci", ".github", "chapters", "data")
+    folders = ("imtlib", "_ext", "tools", "benchmarks", ".ci", ".github", "chapters", "data")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in TEXT]
     files = [file for file in files if "node_modules" not in file.parts]
     files += [file for file in ROOT.iterdir() if file.is_file() and file.suffix in TEXT | {".lock", ""}]

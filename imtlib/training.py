@@ -104,7 +104,7 @@ def fit(
         folder: where each epoch is kept; a run with the same folder and settings goes on from there.
         progress: whether to show a bar, with one line an epoch.
         callbacks: any Keras callbacks besides, such as `CSVLogger`, `TensorBoard` or those of an experiment
-            tracker: they are handed `loss`, `HR@10` and `NDCG@10` after every epoch.
+            tracker: they are handed `loss`, `val_HR@10` and `val_NDCG@10` after every epoch.
 
     Returns:
         One dictionary an epoch: `epoch`; `loss`, the joint loss of the training batches, nats; `HR@10` and
@@ -243,7 +243,7 @@ class _Run(keras.callbacks.Callback):
         figures = {name: float(report[name]) for name in ("HR@10", CHOSEN_BY)}
         row = {"epoch": epoch + 1, "loss": float(logs["loss"]), **figures}
         # Keras hands one dictionary to all callbacks: those after this one log the figures too.
-        logs |= figures
+        logs |= {f"val_{name}": value for name, value in figures.items()}
         self.history.append(row)
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"})
         self.bar.close()

@@ -65,8 +65,9 @@ def test_callbacks_are_handed_the_figures_of_every_epoch(split: Split, tmp_path:
         new_model(split), split, epochs=2, progress=False, callbacks=[keras.callbacks.CSVLogger(path)]
     )
     kept = pd.read_csv(path)
-    for name in ("loss", "HR@10", "NDCG@10"):
-        np.testing.assert_allclose(kept[name], [row[name] for row in history])
+    assert list(kept) == ["epoch", "loss", "val_HR@10", "val_NDCG@10"]
+    for column in list(kept)[1:]:
+        np.testing.assert_allclose(kept[column], [row[column.removeprefix("val_")] for row in history])
 
 
 def test_the_last_epoch_or_the_best_is_kept(split: Split, tmp_path: Path) -> None:

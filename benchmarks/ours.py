@@ -216,6 +216,6 @@ class OurRun(keras.callbacks.Callback):
             {
                 "seconds": self._trained - self._began,
                 "validation": time.perf_counter() - self._trained,
-                "NDCG@10": (logs or {})["NDCG@10"],
+                "NDCG@10": (logs or {})["val_NDCG@10"],
             }
         )

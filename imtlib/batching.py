@@ -126,7 +126,8 @@ class TrainingBatches:
         negatives: m, how many items are drawn for each batch, half of them by popularity and half evenly; the
             batch then holds them as `negatives`, and as `log_expected` how often each is drawn on average,
             ln(m q). 0 draws none: the whole catalogue is scored.
-        augmentation: how the windows are changed; by default not at all.
+        augmentation: how the windows are changed; by default not at all. With it the batch holds as `learnt`,
+            bool `(B, T + 1)`, which positions do not see what they would be asked for.
     """
 
     def __init__(
@@ -183,7 +184,7 @@ class TrainingBatches:
             order, ahead = change.reordered(arrays["length"], arrays["item"].shape[1], rng)
             for name in ("item", "scenario", "behaviour"):
                 arrays[name] = np.take_along_axis(arrays[name], order, axis=1)
-            target[~ahead] = -1
+            arrays["learnt"] = ahead
             arrays["item"] = change.substituted(arrays["item"], arrays["length"], self._popularity, rng)
         return arrays, target
 

@@ -33,8 +33,9 @@ def joint_loss(
     """Mean −log p of the next item, plus weighted mean cross-entropy of the coming interests.
 
     Args:
-        batch: what the model was given; with `negatives` in it, the likelihood is that of a sample.
-        target: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
+        batch: what the model was given; with `negatives` in it, the likelihood is that of a sample, and with
+            `learnt`, bool `(B, T + 1)`, some positions are no lesson though their item is known.
+        target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
         outputs: `query` `(B, T + 1, d)`, `next_interest` and `interest_logits` `(B, T + 1, K)`, of the model.
         embeddings: E, float `(N, d)`.
         bias: b, float `(N,)`.
@@ -46,8 +47,8 @@ def joint_loss(
     Returns:
         A scalar, in nats. Only real positions are scored.
     """
-    coming, real = coming_interests(target, item_interests, window)
-    place = ops.nonzero(ops.reshape(real, (-1,)))[0]
+    coming, _ = coming_interests(target, item_interests, window)
+    place = _lessons(batch, target)
     ahead = points_weight * keras.losses.binary_crossentropy(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
@@ -65,8 +66,8 @@ def direct_loss(
     """Mean −log p of the next item by a plain softmax over the catalogue: the mixture with a single interest.
 
     Args:
-        batch: what the model was given; with `negatives` in it, the likelihood is that of a sample.
-        target: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
+        batch: as for `joint_loss`.
+        target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
         query: float `(B, T + 1, d)`.
         embeddings: E, float `(N, d)`.
         bias: b, float `(N,)`.
@@ -74,11 +75,19 @@ def direct_loss(
     Returns:
         A scalar, in nats. Only real positions are scored.
     """
-    place = ops.nonzero(ops.reshape(target, (-1,)) >= 0)[0]
+    place = _lessons(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
     parts = (_taken(query, place), one, embeddings, bias, all_items, item)
     return -_mean_log_p(batch, parts)
+
+
+def _lessons(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:
+    """The positions to learn from, counted through the first two axes, int `(n,)`."""
+    learnt = target >= 0
+    if "learnt" in batch:
+        learnt = ops.logical_and(learnt, batch["learnt"])
+    return ops.nonzero(ops.reshape(learnt, (-1,)))[0]
 
 
 def _mean_log_p(

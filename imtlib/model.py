@@ -236,8 +236,9 @@ class InterestMigrationModel(keras.Model):
             x,
             y,
             y_pred,
-            ops.convert_to_tensor(self.embedding.item.embeddings),
-            ops.convert_to_tensor(self.item_bias),
+            # Not Keras' own conversion, which hands on the variable: its gradient would not be ours.
+            tf.convert_to_tensor(self.embedding.item.embeddings),
+            tf.convert_to_tensor(self.item_bias),
             self._item_interests,
             self.window,
             self.points_weight,

@@ -169,7 +169,7 @@ class SequenceBaseline(keras.Model):
 
     def table(self) -> Tensor:
         """E, what an item is known by, float `(N, d)`."""
-        own = ops.convert_to_tensor(self.item.embeddings)
+        own = tf.convert_to_tensor(self.item.embeddings)
         return own + ops.matmul(self._share, self.interest) if self.settings["told_interests"] else own
 
     def compute_loss(
@@ -181,7 +181,7 @@ class SequenceBaseline(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
-        return direct_loss(x, y, y_pred, self.table(), ops.convert_to_tensor(self.item_bias))
+        return direct_loss(x, y, y_pred, self.table(), tf.convert_to_tensor(self.item_bias))
 
     def _ends(self, batch: dict[str, Tensor]) -> Tensor:
         last = tf.gather(self(batch), batch["length"], batch_dims=1)

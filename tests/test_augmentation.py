@@ -8,6 +8,8 @@ import pytest
 from imtlib.augmentation import LENGTH, Augmentation
 from imtlib.batching import TrainingBatches
 from imtlib.log import BehaviourLog
+from imtlib.model import InterestMigrationModel
+from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.simulation import simulate
 
 
@@ -83,12 +85,31 @@ def test_a_reordered_run_is_never_asked_about(log: BehaviourLog) -> None:
             moved += len(differ) > 0
             if len(differ):
                 assert differ[-1] - differ[0] < LENGTH
-            for position in np.flatnonzero(target[row] >= 0):
-                assert target[row, position] == same[row, position]
+            asked = (target[row] >= 0) & arrays["learnt"][row]
+            for position in np.flatnonzero(asked):
                 # Whatever may be learnt from was foretold from exactly the events before it.
                 assert sorted(now[:position]) == sorted(then[:position])
-            assert (target[row] >= 0).sum() >= (same[row] >= 0).sum() - LENGTH + 1
+            assert asked.sum() >= (target[row] >= 0).sum() - LENGTH + 1
+        np.testing.assert_array_equal(target, same)  # what comes is known, also where it is no lesson
     assert moved > 40
+
+
+def test_what_is_no_lesson_counts_for_nothing_but_the_interests_to_come(log: BehaviourLog) -> None:
+    arrays, target = epoch(log, Augmentation(reorder=1.0))[0]
+    model = InterestMigrationModel.for_log(log, units=8, heads=2, attention="state", dropout=0.0)
+    outputs = model(arrays)
+    loss = model.compute_loss(arrays, target, outputs)
+    # Another item at a position that is no lesson changes the interests to come of lessons before it alone.
+    row, position = np.argwhere(~arrays["learnt"] & (target >= 0))[0]
+    other = target.copy()
+    other[row, position] = (target[row, position] + 1) % len(log.catalogue.items)
+    plain = SequenceBaseline.for_log(log, units=8, encoder="gru")
+    states = plain(arrays)
+    assert float(plain.compute_loss(arrays, other, states)) == float(
+        plain.compute_loss(arrays, target, states)
+    )
+    everything = {**arrays, "learnt": np.ones_like(arrays["learnt"])}
+    assert float(model.compute_loss(everything, target, outputs)) != pytest.approx(float(loss), rel=1e-4)
 
 
 def test_shares_out_of_range_are_refused() -> None:

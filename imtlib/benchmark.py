@@ -29,6 +29,7 @@ from imtlib.datasets import load_dataset
 from imtlib.evaluation import Report, evaluate
 from imtlib.recipes import ABLATIONS, MODELS, SPLITS
 from imtlib.training import fit
+from imtlib.whole import whole
 
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
 
@@ -120,9 +121,8 @@ def write(result: Mapping[str, Any], path: Path) -> None:
     """Write a result file at one stroke, one value a line; the long lists take one line each."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f" {json.dumps(key)}: {json.dumps(value, allow_nan=False)}" for key, value in result.items()]
-    fresh = path.with_suffix(f".{os.getpid()}.new")
-    fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf8")
-    os.replace(fresh, path)
+    with whole(path) as fresh:
+        fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf8")
 
 
 def main() -> None:

@@ -87,11 +87,35 @@ def step(model: InterestMigrationModel, state: State, event: Event) -> State:
         for kind, name in (("item", event.item), ("scenario", event.scenario), ("behaviour", event.behaviour))
     )
     gap = _bucket(event.time - state.time) if state.length else 0
-    embedded = model.embedding(*(np.array([[code]]) for code in (item, scenario, behaviour, gap)))
-    h, blocks = model.encoder.step(embedded[:, 0], state.blocks)
-    c, sums = _summing(model).step(state.states[1], h, state.sums)
+    _summing(model)
+    codes = [np.array([[code]], np.int32) for code in (item, scenario, behaviour, gap)]
+    h, c, blocks, sums = model.advance_graph(codes, state.states[1], state.blocks, state.sums)
     states, contexts = (state.states[1], h), (state.contexts[1], c)
     return State(states, contexts, blocks, sums, state.length + 1, item, scenario, gap, event.time)
+
+
+def advance(
+    model: InterestMigrationModel,
+    codes: list[Tensor],
+    before: Tensor,
+    blocks: list[list[Tensor]],
+    sums: Parts,
+) -> tuple[Tensor, Tensor, list[list[Tensor]], Parts]:
+    """What `step` computes; the model holds it as one graph, `model.advance_graph`.
+
+    Args:
+        model: with constant-query attention.
+        codes: item, scenario, behaviour and gap bucket of the event, int, each `(1, 1)`.
+        before: $h_{t-1}$, float `(1, d)`.
+        blocks: the recurrent state of each block.
+        sums: the attention's running sums.
+
+    Returns:
+        $h_t$ and $c_t$, float `(1, d)`; the states of the blocks and the running sums after the event.
+    """
+    h, after = model.encoder.step(model.embedding(*codes)[:, 0], blocks)
+    c, summed = _summing(model).step(before, h, sums)
+    return h, c, after, summed
 
 
 def score_state(
@@ -113,13 +137,13 @@ def score_state(
     """
     asked = state.scenario if scenario is None else int(model.catalogue.codes("scenario", [scenario])[0])
     since = 0 if at is None or not state.length else at - state.time
-    ends = model.ends(
+    ends = model.end_graph(
         ops.stack(state.states, axis=1),
         ops.stack(state.contexts, axis=1),
-        np.array([[state.item]]),
-        np.array([[state.scenario, asked]]) if state.length else np.array([[asked, asked]]),
-        np.array([[state.gap, _bucket(since)]]),
-        ops.convert_to_tensor([state.length]),
+        np.array([[state.item]], np.int32),
+        np.array([[state.scenario if state.length else asked, asked]], np.int32),
+        np.array([[state.gap, _bucket(since)]], np.int32),
+        np.array([state.length], np.int32),
     )
     return np.asarray(ends["log_p"], np.float32)[0]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,19 +16,21 @@ import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.attention import ATTENTIONS, LEVELS
+from imtlib.attention import ATTENTIONS
 from imtlib.batching import by_length, inputs, real_events, signature
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
 from imtlib.errors import ModelFileError
 from imtlib.histories import nobody
-from imtlib.incremental import State, score_state, start, step
+from imtlib.incremental import State, advance, score_state, start, step
 from imtlib.listing import Event, recommend, requested
 from imtlib.log import BehaviourLog, Catalogue, Histories
 from imtlib.loss import joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import Policy, items_through_interests
 from imtlib.scenarios import SHARINGS
+from imtlib.settings import Settings
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
+from imtlib.whole import whole
 
 Float32 = NDArray[np.float32]
 
@@ -40,107 +44,52 @@ class InterestMigrationModel(keras.Model):
 
     Args:
         catalogue: the names it speaks of; or the same as plain lists, as a saved model holds them.
-        units: width d of embeddings, states and contexts.
-        layers: recurrent blocks of the encoder.
-        heads: of the attention; must divide `units`.
-        cell: `"gru"` or `"lstm"`.
-        attention: `"constant"`, `"state"`, `"self"` or `"none"`: see `imtlib.attention`.
-        rank: of the part of the transition matrix that depends on the context.
-        matrix_from_state: whether that part reads $h_T$ beside $c_T$.
-        successors: whether the query adds a vector of the last item, apart from its embedding: what tends to
-            follow it (as FPMC has it: Rendle et al., WWW 2010).
-        dropout: share dropped while training.
-        window: m, how many coming events the interest points are about.
-        points_weight: of the interest points' loss beside that of the next item; 0 leaves them unlearnt.
-        max_length: how many of a history's last events are read.
-        use_profile: whether the user's given features make the first state.
-        use_request_time: whether the time since the last event, known when a request is made, is an input.
-        through_interests: items by way of interests; `False` is the direct softmax over items that it is
-            measured against.
-        sharing: what belongs to one scenario in the state at a request: `"none"`, `"gate"` or `"star"`, see
-            `imtlib.scenarios`. The transition matrix has a part of each scenario in any case.
+        settings: see `imtlib.settings.Settings`, which has their meanings and defaults.
 
     Raises:
-        ValueError: `heads` does not divide `units`, a name is not one of the choices, or `max_length` is
+        TypeError: there is no setting of a name that was given.
+        ValueError: a name is not one of the choices, `heads` does not divide `units`, or `max_length` is
             out of range.
     """
 
-    def __init__(
-        self,
-        catalogue: Catalogue | Mapping[str, Any],
-        units: int = 64,
-        layers: int = 1,
-        heads: int = 4,
-        cell: str = "gru",
-        attention: str = "constant",
-        rank: int = 8,
-        matrix_from_state: bool = False,
-        successors: bool = False,
-        dropout: float = 0.2,
-        window: int = 5,
-        points_weight: float = 1.0,
-        max_length: int = 200,
-        use_profile: bool = False,
-        use_request_time: bool = False,
-        through_interests: bool = True,
-        sharing: str = "none",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, catalogue: Catalogue | Mapping[str, Any], **settings: Any) -> None:
+        super().__init__()
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
-        for name, value, known in (("attention", attention, ATTENTIONS), ("sharing", sharing, SHARINGS)):
-            if value not in known:
-                raise ValueError(f"unknown {name} {value!r}: choose one of {sorted(known)}")
-        if not 1 <= max_length <= 2**LEVELS:
-            raise ValueError(f"max_length={max_length} is not between 1 and {2**LEVELS:,}")
-        self.settings = {
-            "units": units,
-            "layers": layers,
-            "heads": heads,
-            "cell": cell,
-            "attention": attention,
-            "rank": rank,
-            "matrix_from_state": matrix_from_state,
-            "successors": successors,
-            "dropout": dropout,
-            "window": window,
-            "points_weight": points_weight,
-            "max_length": max_length,
-            "use_profile": use_profile,
-            "use_request_time": use_request_time,
-            "through_interests": through_interests,
-            "sharing": sharing,
-        }
-        self.window, self.points_weight, self.max_length = window, points_weight, max_length
+        chosen = Settings(**settings)
+        self.settings = asdict(chosen)
+        self.window, self.max_length = chosen.window, chosen.max_length
+        units, dropout = chosen.units, chosen.dropout
         names = self.catalogue
         items, interests = names.item_interests.shape
         self.embedding = EventEmbedding(items, len(names.scenarios), len(names.behaviours), units)
-        self.encoder = Encoder(units, layers, cell, dropout)
-        self.attention = ATTENTIONS[attention](units, heads)
+        self.encoder = Encoder(units, chosen.layers, chosen.cell, dropout)
+        self.attention = ATTENTIONS[chosen.attention](units, chosen.heads)
         self.interest_points = InterestPoints(interests)
         self.item_query = ItemQuery(units, dropout)
         self.current_interest = CurrentInterest(interests)
-        self.migration_matrix = MigrationMatrix(interests, len(names.scenarios), rank)
-        if successors:
+        self.migration_matrix = MigrationMatrix(interests, len(names.scenarios), chosen.rank)
+        if chosen.successors:
             # The first row is for no item yet.
             self.successors = keras.layers.Embedding(items + 1, units, embeddings_initializer="zeros")
-        if use_request_time:
+        if chosen.use_request_time:
             self.request_gap = keras.layers.Embedding(GAP_BUCKETS, units, embeddings_initializer="zeros")
         # The last of the layers: before the others it would change the seeds of their dropout.
-        self.sharing = SHARINGS[sharing](len(names.scenarios), units)
+        self.sharing = SHARINGS[chosen.sharing](len(names.scenarios), units)
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(names.known_interests)
-        example = inputs(nobody(names), max_length)
+        example = inputs(nobody(names), self.max_length)
         # One graph for every size of batch and length of history.
         self._ends_graph = tf.function(self._ends, input_signature=[signature(example)])
+        # And of one user, event after event: see imtlib.incremental.
+        self.advance_graph, self.end_graph = tf.function(partial(advance, self)), tf.function(self.ends)
         self(example)
         # The direct softmax never asks them: Keras need not look for their gradients.
-        self.current_interest.trainable = self.migration_matrix.trainable = through_interests
+        self.current_interest.trainable = self.migration_matrix.trainable = chosen.through_interests
 
     @classmethod
     def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:
-        """A model for the items, scenarios and interests of a log; `settings` as the constructor has them."""
+        """A model for the items, scenarios and interests of a log; settings: `imtlib.settings.Settings`."""
         return cls(log.catalogue, **settings)
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
@@ -241,8 +190,8 @@ class InterestMigrationModel(keras.Model):
             tf.convert_to_tensor(self.item_bias),
             self._item_interests,
             self.window,
-            self.points_weight,
-            bool(self.settings["through_interests"]),
+            self.settings["points_weight"],
+            self.settings["through_interests"],
         )
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -381,12 +330,8 @@ class InterestMigrationModel(keras.Model):
             raise ValueError(f"a model's file ends in .keras, not {path.name!r}")
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists: choose another name, or overwrite=True")
-        fresh = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-        try:
+        with whole(path) as fresh:
             super().save(fresh, **kwargs)
-            os.replace(fresh, path)
-        finally:
-            fresh.unlink(missing_ok=True)
 
     def start(self, profile: Float32 | None = None) -> State:
         """Before the first event: see `imtlib.incremental.start`."""

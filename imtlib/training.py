@@ -24,6 +24,7 @@ from imtlib.log import IntArray, Part
 from imtlib.model import InterestMigrationModel
 from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.splits import Split
+from imtlib.whole import whole
 
 CHOSEN_BY = "NDCG@10"
 WHOLE = 20_000
@@ -258,9 +259,9 @@ class _Run(keras.callbacks.Callback):
         }
         np.savez(self.folder / f"epoch-{epoch}.optimizer.npz", **state)
         # The record comes last and at one stroke: a run that is killed goes on from the epoch before.
-        fresh = self.folder / "run.json.new"
-        fresh.write_text(json.dumps({"settings": self.settings, "history": self.history}, indent=1), "utf8")
-        os.replace(fresh, self.folder / "run.json")
+        with whole(self.folder / "run.json") as fresh:
+            record = {"settings": self.settings, "history": self.history}
+            fresh.write_text(json.dumps(record, indent=1), "utf8")
         for old in self.folder.glob("epoch-*"):
             if int(old.name.split(".")[0].split("-")[1]) not in (epoch, self.best()):
                 old.unlink()

@@ -42,7 +42,7 @@ def read_runs(folder: str | os.PathLike[str]) -> dict[str, list[Run]]:
     }
 
 
-def spread(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str = "test") -> pd.DataFrame:
+def over_seeds(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str = "test") -> pd.DataFrame:
     """Mean, least and most of metrics over the seeds of each model.
 
     Args:
@@ -65,6 +65,26 @@ def spread(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str 
                 (metric, "high"): max(found),
             }
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def in_words(table: pd.DataFrame, model: str, metric: str) -> str:
+    """The mean over the seeds, with the lowest and the highest if there are several; a dash without a run.
+
+    Args:
+        table: what `over_seeds` gave.
+        model: its row.
+        metric: one of those that it was given.
+    """
+    if model not in table.index:
+        return "–"
+    mean, low, high = (table.loc[model, (metric, part)] for part in ("mean", "low", "high"))
+    return f"{mean:.3f}" if low == high else f"{mean:.3f} ({low:.3f}–{high:.3f})"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown: the names of its columns, and its rows with as many cells each."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def as_report(runs: Sequence[Run]) -> Report:

@@ -11,7 +11,7 @@ import pytest
 
 from imtlib.comparison import compare
 from imtlib.errors import LogError
-from imtlib.results import as_report, read_runs, spread
+from imtlib.results import as_report, in_words, markdown_table, over_seeds, read_runs
 
 
 def run(model: str, seed: int, rank: list[int | None], split: str = "a") -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_means_spread_and_pairs_over_seeds(tmp_path: Path) -> None:
     runs = read_runs(tmp_path)
     assert list(runs) == ["ours", "theirs"]
     assert [one["seed"] for one in runs["ours"]] == [0, 1]
-    table = spread(runs, ["HR@10"])
+    table = over_seeds(runs, ["HR@10"])
     hits = [one["test"]["HR@10"] for one in ours]
     assert table.loc["ours", ("HR@10", "mean")] == pytest.approx(np.mean(hits))
     assert table.loc["ours", ("HR@10", "low")] == min(hits)
@@ -59,3 +59,11 @@ def test_no_run_and_runs_of_two_splits_are_refused(tmp_path: Path) -> None:
     keep(tmp_path, run("ours", 0, [1]), run("ours", 1, [1], split="b"))
     with pytest.raises(LogError, match="different splits"):
         read_runs(tmp_path)
+
+
+def test_a_cell_says_mean_and_range_or_that_there_is_no_run(tmp_path: Path) -> None:
+    keep(tmp_path, run("ours", 0, [1, 30]), run("ours", 1, [1, 2]), run("theirs", 0, [30, 3]))
+    table = over_seeds(read_runs(tmp_path), ["HR@10"])
+    cells = [in_words(table, name, "HR@10") for name in ("ours", "theirs", "nobody")]
+    assert cells == ["0.750 (0.500–1.000)", "0.500", "–"]
+    assert markdown_table(["a", "b"], [cells[1:]]) == "| a | b |\n| --- | --- |\n| 0.500 | – |"

@@ -77,7 +77,7 @@ def in_words(table: pd.DataFrame, model: str, metric: str) -> str:
     """
     if model not in table.index:
         return "–"
-    mean, low, high = table.loc[model, [(metric, part) for part in ("mean", "low", "high")]].to_numpy(float)
+    mean, low, high = table.loc[[model], metric][["mean", "low", "high"]].to_numpy(float)[0]
     return f"{mean:.3f}" if low == high else f"{mean:.3f} ({low:.3f}–{high:.3f})"
 
 

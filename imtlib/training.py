@@ -204,11 +204,14 @@ class _Run(keras.callbacks.Callback):
             raise ModelFileError(f"{record} holds a run with other {', '.join(other)}: choose another folder")
         self.history = kept["history"]
         last = len(self.history)
-        self.subject.load_weights(self.folder / f"epoch-{last}.weights.h5")
-        with np.load(self.folder / f"epoch-{last}.optimizer.npz") as kept_state:
-            for place, variable in enumerate(self.subject.optimizer.variables):
-                variable.assign(kept_state[str(place)])
+        self._assign(last, "optimizer", self.subject.optimizer.variables)
+        self._assign(last, "weights", self.subject.weights)
         return last
+
+    def _assign(self, epoch: int, part: str, variables: list[keras.Variable]) -> None:
+        with np.load(self.folder / f"epoch-{epoch}.{part}.npz") as values:
+            for place, variable in enumerate(variables):
+                variable.assign(values[str(place)])
 
     def best(self) -> int:
         """The epoch, counted from 1, with the best validation figure; the first of equals."""
@@ -222,7 +225,7 @@ class _Run(keras.callbacks.Callback):
 
     def take_best(self) -> None:
         """Give the model the weights of the best epoch."""
-        self.subject.load_weights(self.folder / f"epoch-{self.best()}.weights.h5")
+        self._assign(self.best(), "weights", self.subject.weights)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Seed the windows, the order and every dropout mask of the epoch."""
@@ -253,11 +256,13 @@ class _Run(keras.callbacks.Callback):
             self.subject.stop_training = True
 
     def _keep(self, epoch: int) -> None:
-        self.subject.save_weights(self.folder / f"epoch-{epoch}.weights.h5")
-        state: dict[str, Any] = {
-            str(k): np.asarray(v) for k, v in enumerate(self.subject.optimizer.variables)
-        }
-        np.savez(self.folder / f"epoch-{epoch}.optimizer.npz", **state)
+        # Not as Keras saves weights: that folds adapters into the matrices beside them, and cannot go on.
+        for part, variables in (
+            ("weights", self.subject.weights),
+            ("optimizer", self.subject.optimizer.variables),
+        ):
+            values: dict[str, Any] = {str(place): np.asarray(value) for place, value in enumerate(variables)}
+            np.savez(self.folder / f"epoch-{epoch}.{part}.npz", **values)
         # The record comes last and at one stroke: a run that is killed goes on from the epoch before.
         with whole(self.folder / "run.json") as fresh:
             record = {"settings": self.settings, "history": self.history}

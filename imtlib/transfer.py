@@ -1,0 +1,215 @@
+"""Transfer, measured: `python -m imtlib.transfer movielens-1m movielens-100k --how lora-4 --share 0.1`.
+
+A model of the source is carried over to the target, adapted to a share of the target's users, and asked about
+all of them; `scratch` is the same model, trained on that share alone. One JSON file a run; a run that has its
+file is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from imtlib.adapting import Counts, adapt
+from imtlib.baselines import Popularity, SmoothedTransitions
+from imtlib.benchmark import INTERVALS, figures, machine, write
+from imtlib.carrying import carry_over
+from imtlib.datasets import load_dataset
+from imtlib.evaluation import Scorer, evaluate
+from imtlib.fetch import fetch
+from imtlib.log import BehaviourLog
+from imtlib.model import InterestMigrationModel
+from imtlib.protocols import untied
+from imtlib.splits import Split, leave_one_out
+from imtlib.training import fit
+from imtlib.xmarket import XMARKET, read_markets
+
+HOWS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "heads": {"how": "heads"},
+    "norms": {"how": "norms"},
+    "lora-1": {"how": "lora", "rank": 1},
+    "lora-4": {"how": "lora", "rank": 4},
+    "lora-16": {"how": "lora", "rank": 16},
+    "all": {"how": "all"},
+}
+"""Arguments of `imtlib.adapting.adapt`; `"none"` changes nothing."""
+FLOORS: dict[str, Callable[[BehaviourLog], Scorer]] = {
+    "popularity": Popularity,
+    "smoothed-transitions": SmoothedTransitions,
+}
+
+
+def _market(name: str) -> Callable[[], BehaviourLog]:
+    return lambda: read_markets({name: fetch(XMARKET) / f"{name}_5core.txt"})
+
+
+LOGS: dict[str, Callable[[], BehaviourLog]] = {
+    "movielens-1m": lambda: load_dataset("movielens-1m"),
+    "movielens-100k": lambda: load_dataset("movielens-100k"),
+    **{f"xmarket-{name}": _market(name) for name in ("uk", "de", "fr")},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the models of a source and of its targets are made and trained.
+
+    Attributes:
+        settings: of the source's model; the targets' have the same.
+        source: arguments of `imtlib.training.fit` for the source.
+        scratch: for the target's own model.
+        adapting: for a model that was carried over.
+    """
+
+    settings: dict[str, Any]
+    source: dict[str, Any]
+    scratch: dict[str, Any]
+    adapting: dict[str, Any]
+
+
+SMALL: dict[str, Any] = {"units": 64, "attention": "state"}
+FITTED: dict[str, Any] = {"keep": "last", "judged": 500}
+TARGET: dict[str, Any] = {**FITTED, "batch": 16, "progress": False}
+PLANS = {
+    "movielens-1m": Plan(
+        {**SMALL, "dropout": 0.2},
+        source={**FITTED, "epochs": 10},
+        scratch={**TARGET, "epochs": 30},
+        adapting={**TARGET, "epochs": 15},
+    ),
+    "xmarket-uk": Plan(
+        {**SMALL, "dropout": 0.4},
+        source={**FITTED, "epochs": 30},
+        scratch={**TARGET, "epochs": 30},
+        adapting={**TARGET, "epochs": 15},
+    ),
+}
+"""By source."""
+
+
+def titles(log: BehaviourLog) -> list[str] | None:
+    """What items of two logs are matched by: title and year if the log has both, else `None`, their names."""
+    table = log.item_features
+    if not {"title", "year"} <= set(table.columns):
+        return None
+    return [f"{title} ({year})" for title, year in zip(table["title"], table["year"], strict=True)]
+
+
+def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[InterestMigrationModel, BehaviourLog]:
+    """The trained model of a source, and its log; training goes on from what `runs` holds."""
+    log = LOGS[name]()
+    split = leave_one_out(log)
+    keras.utils.set_random_seed(seed)
+    model = InterestMigrationModel.for_log(split.train, **plan.settings)
+    fit(model, split, **plan.source, seed=seed, folder=runs / f"{name}-seed{seed}")
+    return model, log
+
+
+def share_of_users(split: Split, share: float, seed: int) -> Split:
+    """The same requests, with a share of the users, at least one, to learn from; drawn by the seed."""
+    users = np.random.default_rng([seed, 41]).permutation(len(split.train.users))
+    chosen = np.zeros(len(users), np.bool_)
+    chosen[users[: max(1, round(share * len(users)))]] = True
+    return replace(split, train=split.train.where(chosen[split.train.user]))
+
+
+def run(source: str, target: str, how: str, share: float, seed: int, runs: Path) -> dict[str, Any]:
+    """Carry a model over, adapt it, and ask it; or train one from scratch; or count.
+
+    Args:
+        source, target: names of logs.
+        how: of `HOWS`, `"scratch"`, or one of `FLOORS`.
+        share: of the target's users, from 0 to 1, that may be learnt from.
+        seed: of the share, of first weights and of training.
+        runs: folder where epochs of sources are kept.
+
+    Returns:
+        What the result file holds: see `results/README.md`.
+    """
+    plan, log = PLANS[source], LOGS[target]()
+    whole = leave_one_out(log)
+    split = share_of_users(whole, share, seed)
+    asked = untied(whole, log) if target.startswith("xmarket") else whole
+    began = time.monotonic()
+    model, counts, matched = _made(source, how, plan, split, log, seed, runs)
+    report = evaluate(model, asked.test)
+    return {
+        "source": source,
+        "target": target,
+        "how": how,
+        "share": share,
+        "seed": seed,
+        "users": int((np.diff(split.train.starts) > 0).sum()),
+        "counts": None if counts is None else {**asdict(counts), "share": counts.share},
+        "matched items": matched,
+        "items": len(log.catalogue.items),
+        "settings": getattr(model, "settings", {}),
+        "fitting": plan.scratch if how == "scratch" else plan.adapting,
+        "hash": asked.hash,
+        "valid": figures(evaluate(model, asked.valid)),
+        "test": figures(report),
+        "interval": {name: report.interval(name) for name in INTERVALS},
+        "minutes": round((time.monotonic() - began) / 60, 2),
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy", "imtlib")},
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "rank": [int(r) if np.isfinite(r) else None for r in report.rank],
+        "loss": [None if np.isnan(x) else round(float(x), 4) for x in report.loss],
+    }
+
+
+def _made(
+    source: str, how: str, plan: Plan, split: Split, log: BehaviourLog, seed: int, runs: Path
+) -> tuple[Scorer, Counts | None, int | None]:
+    if how in FLOORS:
+        return FLOORS[how](split.train), None, None
+    theirs, their_log = source_model(source, plan, seed, runs)
+    keras.utils.set_random_seed(seed)
+    if how == "scratch":
+        model = InterestMigrationModel.for_log(split.train, **theirs.settings)
+        fit(model, split, **plan.scratch, seed=seed)
+        return model, None, None
+    moved = carry_over(theirs, log.catalogue, titles(their_log), titles(log))
+    matched = int((~moved.matching.new("item")).sum())
+    if how == "none":
+        return moved.model, Counts(sum(int(np.prod(v.shape)) for v in moved.model.weights), 0, 0), matched
+    counts = adapt(moved, **HOWS[how])
+    fit(moved.model, split, **plan.adapting, seed=seed)
+    return moved.model, counts, matched
+
+
+def main() -> None:
+    """Parse the arguments; run what has no file yet; print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m imtlib.transfer", description=__doc__)
+    parser.add_argument("source", choices=PLANS)
+    parser.add_argument("target", choices=LOGS)
+    known = [*HOWS, "scratch", *FLOORS]
+    parser.add_argument("--how", choices=known, nargs="+", default=known)
+    parser.add_argument("--share", type=float, nargs="+", default=[1.0], help="of the target's users")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where the files go")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where epochs are kept")
+    given = parser.parse_args()
+    for seed, share, how in itertools.product(given.seed, given.share, given.how):
+        name = f"{given.source}--{given.target}/{how}-share{share:g}-seed{seed}"
+        path = given.results / "transfer" / f"{name}.json"
+        if path.exists():
+            print(f"{path} is there already. To run it again, move it away.")
+            continue
+        result = run(given.source, given.target, how, share, seed, given.runs / "transfer")
+        write(result, path)
+        print(path, {metric: result["test"][metric] for metric in INTERVALS}, f"{result['minutes']} minutes")
+
+
+if __name__ == "__main__":
+    main()

@@ -79,7 +79,7 @@ class Plan:
 
 SMALL: dict[str, Any] = {"units": 64, "attention": "state"}
 FITTED: dict[str, Any] = {"keep": "last", "judged": 500}
-TARGET: dict[str, Any] = {**FITTED, "batch": 16, "progress": False}
+TARGET: dict[str, Any] = {**FITTED, "judged": 50, "batch": 16, "progress": False}
 PLANS = {
     "movielens-1m": Plan(
         {**SMALL, "dropout": 0.2},

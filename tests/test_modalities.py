@@ -336,7 +336,7 @@ def test_new_items_are_not_on_offer_while_it_learns_and_are_afterwards() -> None
     assert np.abs(bias[9:]).max() < 1e-12
     assert np.abs(bias[:9]).min() > 1e-6
     assert np.abs(own[9:]).max() < 1e-12
-    image = np.array(model.fused.features[2])
+    image = np.asarray(model.fused.features[2]).copy()
     image[9:] *= -1
     model.fused.features[2].assign(image)
     assert learn()[0] == pytest.approx(before, abs=1e-6)

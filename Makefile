@@ -66,6 +66,7 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 
 benchmark: $(READY)  ## every run that has no file under results/ yet: hours, and may be stopped and started again
 	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
+	$(BIN)/python benchmarks/modalities.py
 
 check: $(READY)  ## style, types, and what must hold of the repository
 	$(BIN)/ruff check

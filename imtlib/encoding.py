@@ -27,9 +27,18 @@ class EventEmbedding(keras.layers.Layer):
     Args:
         items, scenarios, behaviours: how many there are of each.
         units: width d.
+        item: what gives the vectors of items, such as `imtlib.fused.FusedItems`; by default a table.
     """
 
-    def __init__(self, items: int, scenarios: int, behaviours: int, units: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        items: int,
+        scenarios: int,
+        behaviours: int,
+        units: int,
+        item: keras.layers.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.sizes = {"items": items, "scenarios": scenarios, "behaviours": behaviours, "units": units}
 
@@ -38,7 +47,7 @@ class EventEmbedding(keras.layers.Layer):
             scale = keras.initializers.RandomNormal(stddev=units**-0.5)
             return keras.layers.Embedding(size, units, embeddings_initializer=scale, name=name)
 
-        self.item = table(items, "item")
+        self.item = table(items, "item") if item is None else item
         self.scenario = table(scenarios, "scenario")
         self.behaviour = table(behaviours, "behaviour")
         self.gap = table(GAP_BUCKETS, "gap")

@@ -20,11 +20,13 @@ from imtlib.attention import ATTENTIONS
 from imtlib.batching import by_length, inputs, real_events, signature
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
 from imtlib.errors import ModelFileError
+from imtlib.fused import FusedItems, fused_items
 from imtlib.histories import nobody
 from imtlib.incremental import State, advance, score_state, start, step
 from imtlib.listing import Event, recommend, requested
 from imtlib.log import BehaviourLog, Catalogue, Histories
 from imtlib.loss import joint_loss
+from imtlib.modalities import Modalities
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import Policy, items_through_interests
 from imtlib.scenarios import SHARINGS
@@ -44,6 +46,8 @@ class InterestMigrationModel(keras.Model):
 
     Args:
         catalogue: the names it speaks of; or the same as plain lists, as a saved model holds them.
+        modalities: what is known of each item beside its id (`imtlib.modalities.describe`); or the sizes
+            alone, as a saved model holds them. By default an item is known by its id and its interests.
         settings: see `imtlib.settings.Settings`, which has their meanings and defaults.
 
     Raises:
@@ -52,7 +56,12 @@ class InterestMigrationModel(keras.Model):
             out of range.
     """
 
-    def __init__(self, catalogue: Catalogue | Mapping[str, Any], **settings: Any) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue | Mapping[str, Any],
+        modalities: Modalities | Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__()
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
         chosen = Settings(**settings)
@@ -61,7 +70,8 @@ class InterestMigrationModel(keras.Model):
         units, dropout = chosen.units, chosen.dropout
         names = self.catalogue
         items, interests = names.item_interests.shape
-        self.embedding = EventEmbedding(items, len(names.scenarios), len(names.behaviours), units)
+        fused = fused_items(items, units, modalities)
+        self.embedding = EventEmbedding(items, len(names.scenarios), len(names.behaviours), units, fused)
         self.encoder = Encoder(units, chosen.layers, chosen.cell, dropout)
         self.attention = ATTENTIONS[chosen.attention](units, chosen.heads)
         self.interest_points = InterestPoints(interests)
@@ -88,9 +98,20 @@ class InterestMigrationModel(keras.Model):
         self.current_interest.trainable = self.migration_matrix.trainable = chosen.through_interests
 
     @classmethod
-    def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:
-        """A model for the items, scenarios and interests of a log; settings: `imtlib.settings.Settings`."""
-        return cls(log.catalogue, **settings)
+    def for_log(cls, log: BehaviourLog, modalities: Modalities | None = None, **settings: Any) -> Self:
+        """A model for the items, scenarios and interests of a log; arguments as the constructor has them."""
+        return cls(log.catalogue, modalities, **settings)
+
+    @property
+    def fused(self) -> FusedItems | None:
+        """The layer that fuses modalities; none if an item is known by its id alone."""
+        return self.embedding.item if isinstance(self.embedding.item, FusedItems) else None
+
+    def biases(self) -> Tensor:
+        """b, how often each item is chosen whatever came before, float `(N,)`: see `FusedItems.bias`."""
+        # Not the variable itself: its gradient would not be ours.
+        own = tf.convert_to_tensor(self.item_bias)
+        return own if self.fused is None else self.fused.bias(own)
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Run the five steps at every position.
@@ -157,7 +178,7 @@ class InterestMigrationModel(keras.Model):
 
     def log_p(self, query: Tensor, next_interest: Tensor) -> Tensor:
         """log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""
-        logits = item_logits(query, self.embedding.item.embeddings, self.item_bias)
+        logits = item_logits(query, self.embedding.item.embeddings, self.biases())
         if self.settings["through_interests"]:
             return items_through_interests(logits, next_interest, self._item_interests)
         return ops.log_softmax(logits, axis=-1)
@@ -187,7 +208,7 @@ class InterestMigrationModel(keras.Model):
             y_pred,
             # Not Keras' own conversion, which hands on the variable: its gradient would not be ours.
             tf.convert_to_tensor(self.embedding.item.embeddings),
-            tf.convert_to_tensor(self.item_bias),
+            self.biases() if self.fused is None else self.fused.offered(self.biases()),
             self._item_interests,
             self.window,
             self.settings["points_weight"],
@@ -268,7 +289,7 @@ class InterestMigrationModel(keras.Model):
 
     def log_z(self, query: Float32) -> NDArray[np.float64]:
         """$\\log Z_{y'}$ of each interest: queries `(n, d)` give `(n, K)`; −∞ for one without items."""
-        table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.item_bias)
+        table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.biases())
         logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
         top = logits.max(axis=1, keepdims=True)
         with np.errstate(divide="ignore"):
@@ -347,7 +368,8 @@ class InterestMigrationModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the catalogue as plain lists."""
-        return {"format": FORMAT, "catalogue": self.catalogue.pack(), **self.settings}
+        known = {} if self.fused is None else {"modalities": self.fused.shapes}
+        return {"format": FORMAT, "catalogue": self.catalogue.pack(), **known, **self.settings}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -20,6 +20,7 @@ from imtlib.augmentation import Augmentation
 from imtlib.batching import Arrays, TrainingBatches, signature
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
+from imtlib.hiding import Hiding
 from imtlib.log import IntArray, Part
 from imtlib.model import InterestMigrationModel
 from imtlib.sequence_baselines import SequenceBaseline
@@ -70,6 +71,7 @@ def fit(
     judged: int = 10_000,
     negatives: int | None = None,
     augmentation: Augmentation | None = None,
+    hide: float = 0.0,
     keep: str = "best",
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
@@ -98,6 +100,8 @@ def fit(
             each step, from which the softmax is estimated (`imtlib.sampled`). By default the whole catalogue
             up to `WHOLE` items, and `DRAWN` negatives beyond.
         augmentation: how the windows are changed (`imtlib.augmentation`); by default not at all.
+        hide: share of the modalities of items that is hidden at each step (`imtlib.hiding`), for a model that
+            was made with several.
         keep: whose weights the model has in the end: those of the `"best"` epoch by the validation figure, or
             of the `"last"`, where no small validation set can choose wrongly.
         seed: of windows, order, negatives and dropout. The weights' own first values come from
@@ -113,7 +117,8 @@ def fit(
 
     Raises:
         ModelFileError: the folder holds a run with other settings, another model or another split.
-        ValueError: there is no event to learn from, or none to choose by; or `keep` is neither of the two.
+        ValueError: there is no event to learn from, or none to choose by; `keep` is neither of the two,
+            or `hide` is not from 0 to below 1 or there are no modalities to hide.
     """
     if keep not in ("best", "last"):
         raise ValueError(f"unknown keep={keep!r}: choose 'best' or 'last'")
@@ -142,7 +147,10 @@ def fit(
         "negatives": negatives,
         "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
+        # Only where it is used: runs that were begun without it go on.
+        **({"hide": hide} if hide else {}),
     }
+    hiding = _hiding(model, hide, seed)
     chosen = np.random.default_rng(seed).permutation(len(split.valid))[:judged]
     valid = split.valid.select(np.sort(chosen))
     with tempfile.TemporaryDirectory() as own:
@@ -155,11 +163,24 @@ def fit(
                 epochs=epochs,
                 shuffle=False,
                 verbose=0,
-                callbacks=[run, *callbacks],
+                callbacks=[run, *hiding, *callbacks],
             )
         if keep == "best":
             run.take_best()
     return run.history
+
+
+def _hiding(model: InterestMigrationModel | SequenceBaseline, hide: float, seed: int) -> list[Hiding]:
+    if not 0 <= hide < 1:
+        raise ValueError(f"hide={hide} is not from 0 to below 1")
+    if not hide:
+        return []
+    fused = model.fused if isinstance(model, InterestMigrationModel) else None
+    if fused is None:
+        raise ValueError(
+            f"hide={hide} has nothing to hide: make the model with modalities=describe(…), or leave it out"
+        )
+    return [Hiding(fused, hide, seed)]
 
 
 def _dataset(batches: TrainingBatches) -> tf.data.Dataset:
@@ -200,7 +221,8 @@ class _Run(keras.callbacks.Callback):
             return 0
         kept = json.loads(record.read_text("utf8"))
         if kept["settings"] != json.loads(json.dumps(self.settings)):
-            other = [key for key in self.settings if kept["settings"].get(key) != self.settings[key]]
+            keys = {**kept["settings"], **self.settings}
+            other = [key for key in keys if kept["settings"].get(key) != self.settings.get(key)]
             raise ModelFileError(f"{record} holds a run with other {', '.join(other)}: choose another folder")
         self.history = kept["history"]
         last = len(self.history)

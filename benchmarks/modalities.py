@@ -22,7 +22,7 @@ from imtlib.datasets import load_dataset
 from imtlib.evaluation import Report, Scorer, evaluate
 from imtlib.modalities import Modalities, describe
 from imtlib.model import InterestMigrationModel
-from imtlib.newcomers import InterestsAlone, Newcomers, chance_of_hit, hold_out_items
+from imtlib.new_items import InterestsAlone, NewItems, chance_of_hit, hold_out_items
 from imtlib.training import fit
 
 USERS = 1000
@@ -38,7 +38,7 @@ CHOICES = {
 HIDE = {"all-hiding": 0.3}
 
 
-def some_users() -> Newcomers:
+def some_users() -> NewItems:
     """The events of the users drawn, a tenth of their items new: the same for every run."""
     log = load_dataset("movielens-1m")
     drawn = np.zeros(len(log.users), np.bool_)
@@ -46,7 +46,7 @@ def some_users() -> Newcomers:
     return hold_out_items(log.where(drawn[log.user]))
 
 
-def parts(model: Scorer, new: Newcomers) -> dict[str, Report]:
+def parts(model: Scorer, new: NewItems) -> dict[str, Report]:
     """Requests for known items; for new ones, in the whole catalogue; and for these among each other."""
     return {
         "known": evaluate(model, new.split.test),
@@ -55,7 +55,7 @@ def parts(model: Scorer, new: Newcomers) -> dict[str, Report]:
     }
 
 
-def one_missing(model: InterestMigrationModel, new: Newcomers) -> dict[str, dict[str, dict[str, float]]]:
+def one_missing(model: InterestMigrationModel, new: NewItems) -> dict[str, dict[str, dict[str, float]]]:
     """By modality, the figures when all items miss it, though the model has learnt with it."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     items = model.fused
@@ -82,7 +82,7 @@ def mean_gates(model: InterestMigrationModel, known: Modalities) -> dict[str, di
     }
 
 
-def run(name: str, seed: int, new: Newcomers, folder: Path) -> dict[str, Any]:
+def run(name: str, seed: int, new: NewItems, folder: Path) -> dict[str, Any]:
     """Train and evaluate one choice of modalities."""
     keras.utils.set_random_seed(seed)
     described = describe(new.split.train, text=["title"], numbers=["year"])
@@ -105,7 +105,7 @@ def run(name: str, seed: int, new: Newcomers, folder: Path) -> dict[str, Any]:
     }
 
 
-def _told(name: str, seed: int, model: Scorer, new: Newcomers) -> dict[str, Any]:
+def _told(name: str, seed: int, model: Scorer, new: NewItems) -> dict[str, Any]:
     reports = parts(model, new)
     among = reports["among"]
     return {

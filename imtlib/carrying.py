@@ -138,10 +138,15 @@ def carry_over(
         source_items, target_items: as `match` has them.
 
     Raises:
-        ValueError, UnknownNameError: as `match` raises them; or the source has adapters of its own.
+        ValueError, UnknownNameError: as `match` raises them; or the source has adapters, or several
+            modalities.
     """
     matching = match(source.catalogue, target, source_items, target_items)
     model = InterestMigrationModel(target, **source.settings)
+    if source.fused is not None:
+        raise ValueError(
+            "a model with several modalities cannot be carried over: make the source without them"
+        )
     if len(source.weights) != len(model.weights):
         raise ValueError(
             "the source has adapters of its own: save it and load it, which folds them in, first"

@@ -14,6 +14,7 @@ from imtlib.carrying import Carried, carry_over, match
 from imtlib.catalogue import Catalogue
 from imtlib.errors import UnknownNameError
 from imtlib.histories import nobody
+from imtlib.modalities import describe
 from imtlib.splits import Split
 
 WAYS = [
@@ -155,6 +156,12 @@ def test_titles_match_items_and_a_title_that_stands_twice_matches_none() -> None
         match(names, target)
     with pytest.raises(ValueError, match="2 names for the 60 items of the target"):
         match(names, target, target_items=["a", "b"])
+
+
+def test_a_model_with_modalities_is_refused() -> None:
+    log, _ = simulated()
+    with pytest.raises(ValueError, match="several modalities"):
+        carry_over(imt.InterestMigrationModel.for_log(log, describe(log), units=8), log.catalogue)
 
 
 def there(seed: int = 0) -> tuple[Carried, Split]:

@@ -28,7 +28,7 @@ from imtlib.splits import Split, leave_one_out
 
 
 @dataclass(frozen=True, eq=False)
-class Newcomers:
+class NewItems:
     """A log some of whose items are new.
 
     Attributes:
@@ -50,7 +50,7 @@ class Newcomers:
         return InScenario(model, belongs)
 
 
-def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed: int = 0) -> Newcomers:
+def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed: int = 0) -> NewItems:
     """Keep a share of the items, with all their events, out of what is learnt from.
 
     Args:
@@ -85,7 +85,7 @@ def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed:
     some = np.flatnonzero(np.diff(histories.starts) > 0)
     if len(some) == 0:
         raise LogError("no request for a new item has a known item before it: hold out fewer items.")
-    return Newcomers(items, split, requests.select(some))
+    return NewItems(items, split, requests.select(some))
 
 
 def _last_of_each_user(log: BehaviourLog, chosen: NDArray[np.bool_]) -> TimeArray:

@@ -9,7 +9,7 @@ from imtlib.baselines import Popularity
 from imtlib.errors import LogError
 from imtlib.evaluation import evaluate
 from imtlib.log import BehaviourLog
-from imtlib.newcomers import InterestsAlone, Newcomers, chance_of_hit, hold_out_items
+from imtlib.new_items import InterestsAlone, NewItems, chance_of_hit, hold_out_items
 from imtlib.simulation import simulate
 
 
@@ -19,11 +19,11 @@ def log() -> BehaviourLog:
 
 
 @pytest.fixture(scope="module")
-def new(log: BehaviourLog) -> Newcomers:
+def new(log: BehaviourLog) -> NewItems:
     return hold_out_items(log, share=0.2, least=5, seed=0)
 
 
-def test_new_items_are_nowhere_in_what_is_learnt(new: Newcomers) -> None:
+def test_new_items_are_nowhere_in_what_is_learnt(new: NewItems) -> None:
     assert len(new.items) > 10
     for known in (new.split.train.item, new.split.valid.target, new.split.test.target):
         assert not np.isin(known, new.items).any()
@@ -33,7 +33,7 @@ def test_new_items_are_nowhere_in_what_is_learnt(new: Newcomers) -> None:
 
 
 def test_a_request_is_the_last_new_event_of_its_user_and_knows_what_came_before(
-    log: BehaviourLog, new: Newcomers
+    log: BehaviourLog, new: NewItems
 ) -> None:
     assert len(np.unique(new.requests.user)) == len(new.requests)
     for row in range(len(new.requests)):
@@ -48,13 +48,13 @@ def test_a_request_is_the_last_new_event_of_its_user_and_knows_what_came_before(
         np.testing.assert_array_equal(one.item, before[~np.isin(before, new.items)])
 
 
-def test_the_draw_is_by_the_seed(log: BehaviourLog, new: Newcomers) -> None:
+def test_the_draw_is_by_the_seed(log: BehaviourLog, new: NewItems) -> None:
     again, other = (hold_out_items(log, share=0.2, least=5, seed=seed) for seed in (0, 1))
     np.testing.assert_array_equal(again.items, new.items)
     assert again.split.hash == new.split.hash != other.split.hash
 
 
-def test_the_floors(log: BehaviourLog, new: Newcomers) -> None:
+def test_the_floors(log: BehaviourLog, new: NewItems) -> None:
     popularity = evaluate(new.among(Popularity(new.split.train)), new.requests)
     np.testing.assert_array_equal(popularity.rank, len(new.items))  # all tie, and a tie counts against
     alone = evaluate(new.among(InterestsAlone(log)), new.requests)
@@ -66,7 +66,7 @@ def test_the_floors(log: BehaviourLog, new: Newcomers) -> None:
 
 
 def test_interests_alone_is_a_distribution_without_preference_within(
-    log: BehaviourLog, new: Newcomers
+    log: BehaviourLog, new: NewItems
 ) -> None:
     some = new.requests.histories.select(slice(5))
     p = np.exp(InterestsAlone(log).score(some))

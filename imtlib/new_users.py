@@ -2,10 +2,10 @@
 
 After how many events does the model know somebody? ::
 
-new = hold_out_users(log)
-model = imt.InterestMigrationModel.for_log(new.split.train, use_profile=True)
-imt.fit(model, new.split)
-[imt.evaluate(model, new.after(k)) for k in (0, 1, 2, 5, 10)]
+    new = hold_out_users(log)
+    model = imt.InterestMigrationModel.for_log(new.split.train, use_profile=True)
+    imt.fit(model, new.split)
+    [imt.evaluate(model, new.after(k)) for k in (0, 1, 2, 5, 10)]
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ however many there are. With a single modality the row is $x_m(i)$ itself. With 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -155,6 +157,13 @@ class FusedItems(keras.layers.Layer):
             which: bool `(N, M)`, columns as in `modalities`. What an item does not have stays hidden.
         """
         self.shown.assign(np.asarray(which, np.float32) * np.asarray(self.present))
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of what is known of the items: equal exactly when it is the same."""
+        digest = hashlib.sha256(json.dumps(self.shapes).encode())
+        for weight in (*self.features, self.known, self.present):
+            digest.update(np.asarray(weight).tobytes())
+        return digest.hexdigest()
 
     def parts(self) -> Tensor:
         """$x_m(i)$, float `(N, M, d)`."""

@@ -20,6 +20,7 @@ from imtlib.augmentation import Augmentation
 from imtlib.batching import Arrays, TrainingBatches, signature
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
+from imtlib.fused import FusedItems
 from imtlib.hiding import Hiding
 from imtlib.log import IntArray, Part
 from imtlib.model import InterestMigrationModel
@@ -147,8 +148,7 @@ def fit(
         "negatives": negatives,
         "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
-        # Only where it is used: runs that were begun without it go on.
-        **({"hide": hide} if hide else {}),
+        **_modalities(model, hide),
     }
     hiding = _hiding(model, hide, seed)
     chosen = np.random.default_rng(seed).permutation(len(split.valid))[:judged]
@@ -170,12 +170,22 @@ def fit(
     return run.history
 
 
+def _fused(model: InterestMigrationModel | SequenceBaseline) -> FusedItems | None:
+    return model.fused if isinstance(model, InterestMigrationModel) else None
+
+
+def _modalities(model: InterestMigrationModel | SequenceBaseline, hide: float) -> dict[str, Any]:
+    """What a run must have in common with the one that it goes on from; nothing where there is but the id."""
+    fused = _fused(model)
+    return {} if fused is None else {"modalities": fused.fingerprint(), "hide": hide}
+
+
 def _hiding(model: InterestMigrationModel | SequenceBaseline, hide: float, seed: int) -> list[Hiding]:
     if not 0 <= hide < 1:
         raise ValueError(f"hide={hide} is not from 0 to below 1")
     if not hide:
         return []
-    fused = model.fused if isinstance(model, InterestMigrationModel) else None
+    fused = _fused(model)
     if fused is None:
         raise ValueError(
             f"hide={hide} has nothing to hide: make the model with modalities=describe(…), or leave it out"

@@ -385,6 +385,9 @@ def test_hidden_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: Path)
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ModelFileError, match="run with other hide"):
         fit(new_model(), split, folder=tmp_path, **options)
+    told = describe(split.train, vectors={"image": -image})
+    with pytest.raises(ModelFileError, match="run with other modalities"):
+        fit(new_model(), split, hide=0.4, folder=tmp_path, **options)
 
 
 def test_hiding_needs_something_to_hide(split: Split) -> None:

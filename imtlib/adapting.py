@@ -88,7 +88,8 @@ def adapt(carried: Carried, how: str, rank: int = 4) -> Counts:
     new = {id(variable): where for variable, where in carried.new_rows()}
     for variable in model.weights:
         if id(variable) not in chosen:
-            variable.trainable = id(variable) in new
+            # What the source did not train, such as the matrix under a direct softmax, stays as it is.
+            variable.trainable = variable.trainable and id(variable) in new
             if variable.trainable:
                 variable.constraint = _OnlyThere(np.asarray(variable), new[id(variable)])
     return _counts(carried)

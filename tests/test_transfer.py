@@ -202,6 +202,17 @@ def test_only_what_may_change_changes(how: str) -> None:
     assert 0.5 * counts.new <= changed_new <= counts.new
 
 
+def test_a_direct_softmax_has_no_matrix_to_adapt() -> None:
+    log, _ = simulated()
+    moved = carry_over(stirred(log, through_interests=False), grown(log.catalogue))
+    adapt(moved, "norms")
+    unused = [
+        v for layer in (moved.model.migration_matrix, moved.model.current_interest) for v in layer.weights
+    ]
+    assert not any(variable.trainable for variable in unused)
+    assert moved.model.item_bias.trainable
+
+
 def test_counts_by_hand() -> None:
     moved, _ = there()
     whole = sum(int(np.prod(variable.shape)) for variable in moved.model.weights)

@@ -28,7 +28,6 @@ import tensorflow as tf
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import Report, evaluate
 from imtlib.recipes import ABLATIONS, MODELS, SPLITS
-from imtlib.training import fit
 from imtlib.whole import whole
 
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
@@ -52,10 +51,10 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
     began, used = time.monotonic(), time.process_time()
     made = recipe.make(parts.train, **recipe.settings)
     history: list[dict[str, float]] = []
-    record = folder / "run.json"
-    resumed = len(json.loads(record.read_text("utf8"))["history"]) if record.exists() else 0
+    records = [json.loads(record.read_text("utf8")) for record in folder.rglob("run.json")]
+    resumed = sum(len(record["history"]) for record in records)
     if recipe.fitting is not None:
-        history = fit(made, parts, **recipe.fitting, seed=seed, folder=folder)  # type: ignore[arg-type]
+        history = recipe.fit(made, parts, **recipe.fitting, seed=seed, folder=folder)
     trained, trained_cpu = time.monotonic() - began, time.process_time() - used
     reports = {"valid": evaluate(made, parts.valid), "test": evaluate(made, parts.test)}
     return {

@@ -20,8 +20,16 @@ OUT = Path("data/pretrained")
 SMALL: dict[str, Any] = {"units": 24, "heads": 2, "attention": "state", "dropout": 0.1}
 SEES: dict[str, Any] = {**SMALL, "rank": 24, "matrix_from_state": True, "sharing": "gate"}
 FITTING: dict[str, Any] = {"epochs": 10, "batch": 16, "learning_rate": 0.01, "keep": "last", "judged": 200}
-KINDS = {"migration": (1.0, SEES), "none": (0.0, SEES), "none-blind": (0.0, SMALL)}
-"""By name, how much migrates, and the settings. A blind model's matrix cannot tell which scenario is left."""
+MODELS = {
+    **{f"between-migration-seed{seed}": (1.0, SEES, seed) for seed in range(3)},
+    **{f"between-none-seed{seed}": (0.0, SEES, seed) for seed in range(3)},
+    # What the matrix lacks to tell which scenario is left: one part of it, the other, or both.
+    "between-none-blind-seed0": (0.0, SMALL, 0),
+    "between-none-state-seed0": (0.0, {**SEES, "sharing": "none"}, 0),
+    "between-none-gate-seed0": (0.0, {**SEES, "matrix_from_state": False}, 0),
+    "between-none-star-seed0": (0.0, {**SEES, "sharing": "star"}, 0),
+}
+"""By name: how much migrates, the settings of the model, the seed of log and model."""
 
 
 def train(name: str, migration: float, settings: dict[str, Any], seed: int) -> None:
@@ -50,13 +58,11 @@ def train(name: str, migration: float, settings: dict[str, Any], seed: int) -> N
 
 def main() -> None:
     """Train what has no weights yet, one after another."""
-    for seed in range(3):
-        for kind, (migration, settings) in KINDS.items():
-            name = f"between-{kind}-seed{seed}"
-            if (OUT / f"{name}.json").exists():
-                print(f"{name} is there already. To train it again, move it away.")
-            else:
-                train(name, migration, settings, seed)
+    for name, (migration, settings, seed) in MODELS.items():
+        if (OUT / f"{name}.json").exists():
+            print(f"{name} is there already. To train it again, move it away.")
+        else:
+            train(name, migration, settings, seed)
 
 
 if __name__ == "__main__":

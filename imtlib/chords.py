@@ -119,12 +119,12 @@ def _wheel(axis: Axes, wheel: FloatArray, scenarios: Sequence[str], interests: S
             axis.add_patch(Wedge((0, 0), 1.0, 90 - start - width, 90 - start, **rim))
             if interests is not None:
                 _name(axis, interests[y], start + width / 2)
-        x, up = _on_rim(float(starts[a].mean() + width / 2), 1.88 if interests is not None else 1.28)
+        x, up = _on_rim(float(starts[a].mean() + width / 2), 1.88 if interests is not None else 1.38)
         axis.text(x, up, name, ha="center", va="center", fontsize=14, color=INKS[a], fontweight="bold")
     # The thickest last, on top.
     for a, _, begin, end, point in sorted(comets(wheel), key=lambda comet: comet[3] - comet[2]):
         axis.add_patch(PathPatch(_comet(begin, end, point), facecolor=INKS[a], alpha=0.62, linewidth=0))
-    reach = 2.02 if interests is not None else 1.5
+    reach = 2.02 if interests is not None else 1.62
     axis.set_xlim(-reach, reach)
     axis.set_ylim(-reach, reach)
     axis.set_aspect("equal")

@@ -138,10 +138,20 @@ ABLATIONS = {
     # Fewer users make shorter epochs, so there are more; the best is kept, before all is learnt by heart.
     "small-users-10": _small(_fewer_users(0.1), {"epochs": 60, "keep": "best", "judged": 1000}),
     "small-users-30": _small(_fewer_users(0.3), {"epochs": 30, "keep": "best", "judged": 1000}),
-    "small-untold": _small(_untold),
-    "small-gate": _small(sharing="gate"),
-    "small-star": _small(sharing="star"),
-    # What a few events teach is soon learnt by heart: each model keeps its best epoch.
-    "small-each": replace(_small(fitting={"keep": "best", "judged": 1000}), make=each_for_log, fit=fit_each),
 }
 """A small model, and the same with one thing changed: what each part buys."""
+
+
+def _way(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) -> Recipe:
+    # These logs are soon learnt by heart, most of all one scenario of them: few epochs, the best is kept.
+    return _small(prepare, {"epochs": 6, "keep": "best", "judged": 1000}, **settings)
+
+
+WAYS = {
+    "each": replace(_way(), make=each_for_log, fit=fit_each),
+    "untold": _way(_untold),
+    "shared": _way(),
+    "shared-gate": _way(sharing="gate"),
+    "shared-star": _way(sharing="star"),
+}
+"""Ways to serve several scenarios: one model each, one that is told no scenario, and three that share."""

@@ -1,7 +1,7 @@
 """Benchmarks, trained, evaluated and written down: `python -m imtlib.benchmark movielens-1m --model NAME`.
 
-Without a name it runs all models; ablations are asked for by name. A run that has its file is left alone;
-one that was interrupted goes on.
+Without a name it runs all models; ablations and ways to share are asked for by name. A run that has its file
+is left alone; one that was interrupted goes on.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ import tensorflow as tf
 
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import Report, evaluate
-from imtlib.recipes import ABLATIONS, MODELS, SPLITS
-from imtlib.training import fit
+from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
 from imtlib.whole import whole
 
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
@@ -39,23 +38,23 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
 
     Args:
         dataset: a name that `load_dataset` knows.
-        model, split: of `MODELS` or `ABLATIONS`, and of `SPLITS`.
+        model, split: of `MODELS`, `ABLATIONS` or `WAYS`, and of `SPLITS`.
         seed: of first weights, windows, dropout and, where there is one, of the preparation.
         folder: where epochs are kept.
 
     Returns:
         What the result file holds: see `results/README.md`.
     """
-    recipe = (MODELS | ABLATIONS)[model]
+    recipe = (MODELS | ABLATIONS | WAYS)[model]
     keras.utils.set_random_seed(seed)
     parts = recipe.prepare(SPLITS[split](load_dataset(dataset)), seed)
     began, used = time.monotonic(), time.process_time()
     made = recipe.make(parts.train, **recipe.settings)
     history: list[dict[str, float]] = []
-    record = folder / "run.json"
-    resumed = len(json.loads(record.read_text("utf8"))["history"]) if record.exists() else 0
+    records = [json.loads(record.read_text("utf8")) for record in folder.rglob("run.json")]
+    resumed = sum(len(record["history"]) for record in records)
     if recipe.fitting is not None:
-        history = fit(made, parts, **recipe.fitting, seed=seed, folder=folder)  # type: ignore[arg-type]
+        history = recipe.fit(made, parts, **recipe.fitting, seed=seed, folder=folder)
     trained, trained_cpu = time.monotonic() - began, time.process_time() - used
     reports = {"valid": evaluate(made, parts.valid), "test": evaluate(made, parts.test)}
     return {
@@ -129,7 +128,7 @@ def main() -> None:
     """Parse the arguments; run what has no file yet, each in a process of its own; print the figures."""
     parser = argparse.ArgumentParser(prog="python -m imtlib.benchmark", description=__doc__)
     parser.add_argument("dataset", help="a name that load_dataset knows")
-    parser.add_argument("--model", choices=[*MODELS, *ABLATIONS], nargs="+", default=list(MODELS))
+    parser.add_argument("--model", choices=[*MODELS, *ABLATIONS, *WAYS], nargs="+", default=list(MODELS))
     parser.add_argument("--split", choices=SPLITS, nargs="+", default=list(SPLITS))
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--results", type=Path, default=Path("results"), help="where the files go")

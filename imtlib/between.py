@@ -61,6 +61,20 @@ class Between:
         parts = np.where(self.contexts[..., None] > 0, p[..., None] * self.matrix * logs, 0.0)
         return np.where(self.contexts.sum(axis=-1) > 0, parts.sum(axis=(-2, -1)), np.nan)
 
+    @cached_property
+    def excess(self) -> FloatArray:
+        """Of all steps into another scenario, the share above chance of each migration, `(S, S, K, K)`.
+
+        $p(a, b, y)\\,\\big(\\pi(y' \\mid y) - \\text{chance}(y')\\big)$ for $a \\ne b$, the shares p over all
+        such steps; 0 within a scenario. It sums to zero; its positive part sums to the share of steps that
+        land elsewhere than they would if the last interest said nothing.
+        """
+        apart = ~np.eye(len(self.scenarios), dtype=bool)[:, :, None]
+        weight = np.where(apart, self.contexts, 0.0)
+        share = _share(weight, np.broadcast_to(weight.sum(), weight.shape))[..., None]
+        above: FloatArray = np.where(share > 0, share * (self.matrix - self.chance[..., None, :]), 0.0)
+        return above
+
 
 def learnt_between(model: InterestMigrationModel, log: BehaviourLog, batch: int = 64) -> Between:
     """Migration within and between scenarios as a model has learnt it, over the contexts of a log.

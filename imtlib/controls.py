@@ -1,4 +1,4 @@
-"""Controls for the question whether given interests help: shuffled among items, or learnt from behaviour."""
+"""Controls: do given interests help, and does it help to know the scenario? Each takes one of them away."""
 
 from __future__ import annotations
 
@@ -91,3 +91,26 @@ def with_interests(split: Split, catalogue: Catalogue) -> Split:
         valid=changed(split.valid),
         test=changed(split.test),
     )
+
+
+def without_scenarios(split: Split) -> Split:
+    """The same split as a model sees it that is not told where anything happens: one pool.
+
+    Every event and every request carries the first scenario's name. Users, items, catalogue and the order of
+    the requests stay, and so does the hash, since it is the same split.
+
+    Args:
+        split: of a log with several scenarios.
+    """
+
+    def pooled(part: Part) -> Part:
+        told = part.histories
+        one = replace(
+            told,
+            scenario=np.zeros_like(told.scenario),
+            request_scenario=np.zeros_like(told.request_scenario),
+        )
+        return replace(part, histories=one)
+
+    train = replace(split.train, scenario=np.zeros_like(split.train.scenario))
+    return replace(split, train=train, valid=pooled(split.valid), test=pooled(split.test))

@@ -8,6 +8,7 @@ from imtlib.amazon import amazon_food_kitchen
 from imtlib.errors import UnknownNameError
 from imtlib.log import BehaviourLog
 from imtlib.movielens import movielens_1m, movielens_100k
+from imtlib.simulated_scenarios import between, late, unlike
 from imtlib.simulation import simulate
 from imtlib.xmarket import xmarket
 
@@ -15,6 +16,9 @@ DATASETS: dict[str, Callable[[], BehaviourLog]] = {
     "movielens-1m": movielens_1m,
     "movielens-100k": movielens_100k,
     "simulated-small": lambda: simulate()[0],
+    "simulated-late": late,
+    "simulated-unlike": unlike,
+    "simulated-between": lambda: between(migration=1.0)[0],
     "amazon-food-kitchen": amazon_food_kitchen,
     "xmarket": xmarket,
 }
@@ -25,8 +29,9 @@ def load_dataset(name: str) -> BehaviourLog:
 
     Args:
         name: `"movielens-1m"` or `"movielens-100k"`, one scenario each; `"amazon-food-kitchen"`, two domains
-            with the same people, or `"xmarket"`, three markets that share items; or `"simulated-small"`,
-            which `simulate()` writes on the spot.
+            with the same people, or `"xmarket"`, three markets that share items; or one that is simulated on
+            the spot: `"simulated-small"`, which `simulate()` writes, and `"simulated-late"`,
+            `"simulated-unlike"` and `"simulated-between"`, see `imtlib.simulated_scenarios`.
 
     Raises:
         UnknownNameError: there is no data set of this name; the message lists those there are.

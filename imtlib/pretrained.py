@@ -21,7 +21,8 @@ def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> 
     """A trained model of a data set: its shipped weights with the fetched catalogue.
 
     Args:
-        name: such as `"movielens-1m"`, as `load_dataset` has it.
+        name: such as `"movielens-1m"`, as `load_dataset` has it; or that of another model, whose card names
+            the data set.
         folder: that holds `name.json` and `name.weights.h5`; by default where the library keeps them.
 
     Returns:
@@ -39,7 +40,7 @@ def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> 
             f"{place / name}.json has format {card['format']}, this version reads {FORMAT}: "
             "take the weights that belong to this version of the library"
         )
-    catalogue = load_dataset(name).catalogue
+    catalogue = load_dataset(card.get("dataset", name)).catalogue
     if catalogue.fingerprint != card["fingerprint"]:
         raise ModelFileError(
             f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the "
@@ -63,7 +64,7 @@ def keep_pretrained(
 
     Args:
         model: trained.
-        name: of the data set.
+        name: of the data set; or another, if `about` holds that of the data set as `dataset`.
         folder: to write to; it is made if need be.
         about: what a reader should know: the command, the seed, the figures, the terms of use.
     """

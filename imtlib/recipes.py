@@ -11,12 +11,19 @@ import numpy as np
 
 from imtlib.augmentation import Augmentation
 from imtlib.baselines import Popularity, RecentPopularity, SmoothedTransitions, Transitions
-from imtlib.controls import interests_from_behaviour, shuffled_interests, with_interests
+from imtlib.controls import (
+    interests_from_behaviour,
+    shuffled_interests,
+    with_interests,
+    without_scenarios,
+)
+from imtlib.each import each_for_log, fit_each
 from imtlib.evaluation import Scorer
 from imtlib.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.splits import Split, leave_one_out, time_split
+from imtlib.training import fit
 
 SPLITS: dict[str, Callable[[BehaviourLog], Split]] = {
     "leave-one-out": leave_one_out,
@@ -33,6 +40,10 @@ def _shuffled(split: Split, seed: int) -> Split:
     return with_interests(split, shuffled_interests(split.train.catalogue, seed))
 
 
+def _untold(split: Split, seed: int) -> Split:
+    return without_scenarios(split)
+
+
 def _from_behaviour(split: Split, seed: int) -> Split:
     return with_interests(split, interests_from_behaviour(split.train, seed))
 
@@ -44,14 +55,16 @@ class Recipe:
     Attributes:
         make: gives the model for a training log.
         settings: arguments of `make`.
-        fitting: arguments of `imtlib.training.fit`; `None` for what only counts.
+        fitting: arguments of `fit`; `None` for what only counts.
         prepare: what is done to the split first, with the seed.
+        fit: what fits it, `imtlib.training.fit` or one that is called like it.
     """
 
     make: Callable[..., Scorer]
     settings: Mapping[str, Any] = field(default_factory=dict)
     fitting: Mapping[str, Any] | None = None
     prepare: Callable[[Split, int], Split] = _as_given
+    fit: Callable[..., list[dict[str, float]]] = fit
 
 
 OURS = {"units": 148, "layers": 2, "dropout": 0.3}
@@ -127,3 +140,18 @@ ABLATIONS = {
     "small-users-30": _small(_fewer_users(0.3), {"epochs": 30, "keep": "best", "judged": 1000}),
 }
 """A small model, and the same with one thing changed: what each part buys."""
+
+
+def _way(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) -> Recipe:
+    # These logs are soon learnt by heart, most of all one scenario of them: few epochs, the best is kept.
+    return _small(prepare, {"epochs": 6, "keep": "best", "judged": 1000}, **settings)
+
+
+WAYS = {
+    "each": replace(_way(), make=each_for_log, fit=fit_each),
+    "untold": _way(_untold),
+    "shared": _way(),
+    "shared-gate": _way(sharing="gate"),
+    "shared-star": _way(sharing="star"),
+}
+"""Ways to serve several scenarios: one model each, one that is told no scenario, and three that share."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 
 from imtlib.errors import LogError
 from imtlib.evaluation import Report
+from imtlib.splits import Split
 
 Run = Mapping[str, Any]
 
@@ -103,3 +105,21 @@ def as_report(runs: Sequence[Run]) -> Report:
     user = np.tile(np.arange(requests, dtype=np.int32), seeds)
     shown = np.zeros((1, 1, 1), np.bool_)
     return Report("test", (10,), ("all",), rank.ravel(), loss.ravel(), user, np.zeros_like(user), shown)
+
+
+def as_report_by_scenario(runs: Sequence[Run], split: Split) -> Report:
+    """The same, with the scenario of each request, which the files leave to the split.
+
+    Args:
+        runs: of one model, as `read_runs` gives them.
+        split: the one that they were evaluated on.
+
+    Raises:
+        LogError: the runs are of another split.
+    """
+    if any(run["hash"] != split.hash for run in runs):
+        raise LogError(f"the runs of {runs[0]['model']!r} are of another split than {split.hash[:12]}…")
+    names = split.train.catalogue.scenarios
+    asked = np.tile(split.test.histories.request_scenario, len(runs))
+    shown = np.zeros((len(names), 1, 1), np.bool_)
+    return replace(as_report(runs), scenarios=names, scenario=asked, shown=shown)

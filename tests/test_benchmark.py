@@ -13,7 +13,7 @@ import pytest
 
 from imtlib import benchmark
 from imtlib.benchmark import machine, peak_memory, run, write
-from imtlib.recipes import ABLATIONS, MODELS, SPLITS
+from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
 from imtlib.simulation import simulate
 
 SMALL = {"units": 16, "layers": 1}
@@ -25,15 +25,17 @@ CHOSEN = (
     "migration-shuffled",
     "small-reorder",
     "small-users-30",
+    "untold",
+    "each",
 )
 
 
 @pytest.fixture
 def small_world(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small simulated log in place of MovieLens, small models and two epochs."""
-    log, _ = simulate(users=80, items=40, interests=4, events=10, seed=3)
+    log, _ = simulate(80, 40, 4, ("shop", "video"), events=10, seed=3)
     monkeypatch.setattr(benchmark, "load_dataset", lambda name: log)
-    for recipes in (MODELS, ABLATIONS):
+    for recipes in (MODELS, ABLATIONS, WAYS):
         for name, recipe in recipes.items():
             if recipe.fitting is not None:
                 settings = {**recipe.settings, **SMALL}
@@ -57,7 +59,8 @@ def test_every_model_gives_a_whole_result(model: str, small_world: None, tmp_pat
     )
     low, high = kept["interval"]["NDCG@10"]
     assert low < kept["test"]["NDCG@10"] < high
-    assert len(kept["history"]) == (0 if (MODELS | ABLATIONS)[model].fitting is None else 1)
+    models = 2 if model == "each" else 1
+    assert len(kept["history"]) == (0 if (MODELS | ABLATIONS | WAYS)[model].fitting is None else models)
     assert kept["peak memory, MB"] > 100
 
 

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,8 @@ def fit(
         "negatives": negatives,
         "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
+        # Which weights there are and which may change: an adapted model is another.
+        "weights": sha256(str([(w.shape, w.trainable) for w in model.weights]).encode()).hexdigest(),
         **_modalities(model, hide),
     }
     hiding = _hiding(model, hide, seed)

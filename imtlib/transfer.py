@@ -69,12 +69,14 @@ class Plan:
         source: arguments of `imtlib.training.fit` for the source.
         scratch: for the target's own model.
         adapting: for a model that was carried over.
+        asked: which requests of a target's split are asked: where a log knows only the day, the untied ones.
     """
 
     settings: dict[str, Any]
     source: dict[str, Any]
     scratch: dict[str, Any]
     adapting: dict[str, Any]
+    asked: Callable[[Split, BehaviourLog], Split] = lambda split, log: split
 
 
 SMALL: dict[str, Any] = {"units": 64, "attention": "state"}
@@ -92,6 +94,7 @@ PLANS = {
         source={**FITTED, "epochs": 30},
         scratch={**TARGET, "epochs": 30},
         adapting={**TARGET, "epochs": 15},
+        asked=untied,
     ),
 }
 """By source."""
@@ -116,7 +119,13 @@ def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[Interest
 
 
 def share_of_users(split: Split, share: float, seed: int) -> Split:
-    """The same requests, with a share of the users, at least one, to learn from; drawn by the seed."""
+    """The same requests, with a share of the users, at least one, to learn from; drawn by the seed.
+
+    Raises:
+        ValueError: the share is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f"share={share} is not above 0 and at most 1")
     users = np.random.default_rng([seed, 41]).permutation(len(split.train.users))
     chosen = np.zeros(len(users), np.bool_)
     chosen[users[: max(1, round(share * len(users)))]] = True
@@ -139,7 +148,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
     plan, log = PLANS[source], LOGS[target]()
     whole = leave_one_out(log)
     split = share_of_users(whole, share, seed)
-    asked = untied(whole, log) if target.startswith("xmarket") else whole
+    asked = plan.asked(whole, log)
     began = time.monotonic()
     model, counts, matched = _made(source, how, plan, split, log, seed, runs)
     report = evaluate(model, asked.test)
@@ -154,7 +163,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
         "matched items": matched,
         "items": len(log.catalogue.items),
         "settings": getattr(model, "settings", {}),
-        "fitting": plan.scratch if how == "scratch" else plan.adapting,
+        "fitting": None if how in (*FLOORS, "none") else plan.scratch if how == "scratch" else plan.adapting,
         "hash": asked.hash,
         "valid": figures(evaluate(model, asked.valid)),
         "test": figures(report),

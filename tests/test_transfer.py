@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import imtlib as imt
+from imtlib import transfer
 from imtlib.adapting import ADAPTATIONS, Counts, adapt
 from imtlib.carrying import Carried, carry_over, match
 from imtlib.catalogue import Catalogue
-from imtlib.errors import UnknownNameError
+from imtlib.errors import ModelFileError, UnknownNameError
 from imtlib.histories import nobody
 from imtlib.modalities import describe
 from imtlib.splits import Split
@@ -264,6 +265,36 @@ def test_an_interrupted_adaptation_ends_as_a_whole_one(tmp_path) -> None:
     imt.fit(again.model, split, epochs=2, progress=False, keep="last", folder=tmp_path)
     for one, other in zip(whole.model.weights, again.model.weights, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_a_folder_is_of_one_adaptation(tmp_path) -> None:
+    one, split = there()
+    adapt(one, "norms")
+    fitting = {"epochs": 1, "batch": 20, "progress": False, "folder": tmp_path}
+    imt.fit(one.model, split, **fitting)
+    other, _ = there()
+    adapt(other, "heads")
+    with pytest.raises(ModelFileError, match="a run with other weights"):
+        imt.fit(other.model, split, **fitting)
+
+
+def test_a_transfer_says_what_it_did(tmp_path, monkeypatch) -> None:
+    fitting = {"epochs": 1, "batch": 20, "progress": False}
+    small = {"units": 8, "heads": 2, "attention": "state"}
+    fresh = imt.simulate(40, 60, 4, ("shop", "video", "news"), events=12, seed=1)[0]
+    monkeypatch.setitem(transfer.LOGS, "here", lambda: simulated()[0])
+    monkeypatch.setitem(transfer.LOGS, "there", lambda: fresh)
+    monkeypatch.setitem(transfer.PLANS, "here", transfer.Plan(small, fitting, fitting, fitting))
+    found = {how: transfer.run("here", "there", how, 0.5, 0, tmp_path) for how in ("popularity", "norms")}
+    assert found["popularity"]["fitting"] is None
+    assert found["popularity"]["counts"] is None
+    norms = found["norms"]
+    assert norms["users"] == 20
+    assert norms["matched items"] == norms["items"] == 60
+    assert 0 < norms["counts"]["share"] < 0.5
+    assert norms["hash"] == found["popularity"]["hash"]
+    with pytest.raises(ValueError, match=r"share=0\.0 is not above 0"):
+        transfer.run("here", "there", "popularity", 0.0, 0, tmp_path)
 
 
 def test_what_cannot_be_asked() -> None:

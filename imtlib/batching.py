@@ -128,6 +128,11 @@ class TrainingBatches:
             ln(m q). 0 draws none: the whole catalogue is scored.
         augmentation: how the windows are changed; by default not at all. With it the batch holds as `learnt`,
             bool `(B, T + 1)`, which positions do not see what they would be asked for.
+        lessons: which events of the log are to be predicted, bool `(events,)`; by default all. The others are
+            seen and never asked for; the batch then holds `learnt` too.
+
+    Raises:
+        ValueError: `lessons` has another shape.
     """
 
     def __init__(
@@ -138,14 +143,19 @@ class TrainingBatches:
         seed: int,
         negatives: int = 0,
         augmentation: Augmentation | None = None,
+        lessons: NDArray[np.bool_] | None = None,
     ) -> None:
+        if lessons is not None and lessons.shape != (len(log),):
+            raise ValueError(f"lessons has shape {lessons.shape}, expected ({len(log)},): one for each event")
+        self.lessons = lessons
         self.log, self.batch, self.max_length, self.seed = log, batch, max_length, seed
         self.negatives, self.augmentation = negatives, augmentation
         self.epoch = 0
         items = len(log.catalogue.items)
         self._popularity = np.bincount(log.item, minlength=items) / max(len(log), 1)
         self._chance = 0.5 * self._popularity + 0.5 / items
-        self._active = np.flatnonzero(np.diff(log.starts) > 0)
+        taught = np.concatenate([[0], np.cumsum(np.ones(len(log)) if lessons is None else lessons)])
+        self._active = np.flatnonzero(np.diff(taught[log.starts]) > 0)
 
     def __len__(self) -> int:
         return -(-len(self._active) // self.batch)
@@ -180,11 +190,14 @@ class TrainingBatches:
         arrays, target = self._window(users, event, starts)
         # A window that begins within a history does not begin at START: its first event teaches nothing.
         target[skipped > 0, 0] = -1
+        if self.lessons is not None:
+            place = starts[:-1, None] + np.arange(target.shape[1])
+            arrays["learnt"] = self.lessons[event[np.minimum(place, len(event) - 1)]]
         if change is not None:
             order, ahead = change.reordered(arrays["length"], arrays["item"].shape[1], rng)
             for name in ("item", "scenario", "behaviour"):
                 arrays[name] = np.take_along_axis(arrays[name], order, axis=1)
-            arrays["learnt"] = ahead
+            arrays["learnt"] = ahead & arrays.get("learnt", True)
             arrays["item"] = change.substituted(arrays["item"], arrays["length"], self._popularity, rng)
         return arrays, target
 

@@ -42,7 +42,7 @@ def total_log_p(
         A scalar, in nats.
     """
     rows = tf.shape(query)[0]
-    stretches = -(-rows // ROWS)
+    stretches = tf.maximum(-(-rows // ROWS), 1)
     spare = stretches * ROWS - rows
     real = tf.pad(tf.ones(rows), [[0, spare]])
     query_, interest_ = tf.pad(query, [[0, spare], [0, 0]]), tf.pad(interest, [[0, spare], [0, 0]])

@@ -49,15 +49,16 @@ def joint_loss(
     """
     coming, _ = coming_interests(target, item_interests, window)
     place = _lessons(batch, target)
-    ahead = points_weight * keras.losses.binary_crossentropy(
+    ahead = keras.losses.binary_crossentropy(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
+    points = points_weight * _mean(ops.sum(ahead), place)
     if not through_interests:
-        return ops.mean(ahead) + direct_loss(batch, target, outputs["query"], embeddings, bias)
+        return points + direct_loss(batch, target, outputs["query"], embeddings, bias)
     interest = _taken(outputs["next_interest"], place)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     parts = (_taken(outputs["query"], place), interest, embeddings, bias, item_interests, item)
-    return ops.mean(ahead) - _mean_log_p(batch, parts)
+    return points - _mean_log_p(batch, parts)
 
 
 def direct_loss(
@@ -97,7 +98,12 @@ def _mean_log_p(
         total = sampled_log_p(*parts, batch["negatives"], batch["log_expected"])
     else:
         total = total_log_p(*parts)
-    return total / ops.cast(ops.shape(parts[-1])[0], total.dtype)
+    return _mean(total, parts[-1])
+
+
+def _mean(total: Tensor, lessons: Tensor) -> Tensor:
+    """A sum over lessons as their mean; 0 if there is none."""
+    return total / ops.cast(ops.maximum(ops.shape(lessons)[0], 1), total.dtype)
 
 
 def _taken(values: Tensor, place: Tensor) -> Tensor:

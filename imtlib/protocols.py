@@ -74,6 +74,22 @@ class InScenario:
         return np.where(self.belongs[histories.request_scenario], self.model.score(histories), OUTSIDE)
 
 
+def alone(log: BehaviourLog) -> BoolArray:
+    """Which events share their second with no other event of their user: the lessons to `untied` questions.
+
+    Where a log knows only the day, events of one day often come in bundles, such as a review that a shop
+    counts for every variant of a thing. A model that learns to predict them learns the bundles.
+
+    Args:
+        log: such as `split.train`.
+
+    Returns:
+        bool `(events,)`, for `imtlib.training.fit(lessons=…)` or `log.where(…)`.
+    """
+    same = (np.diff(log.user) == 0) & (np.diff(log.time) == 0)
+    return ~(np.append(same, False) | np.append(False, same))
+
+
 def untied(split: Split, log: BehaviourLog) -> Split:
     """The same split without the requests whose target shares its second with another event of its user.
 

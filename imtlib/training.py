@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from imtlib.augmentation import Augmentation
@@ -74,6 +75,7 @@ def fit(
     negatives: int | None = None,
     augmentation: Augmentation | None = None,
     hide: float = 0.0,
+    lessons: NDArray[np.bool_] | None = None,
     keep: str = "best",
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
@@ -104,6 +106,8 @@ def fit(
         augmentation: how the windows are changed (`imtlib.augmentation`); by default not at all.
         hide: share of the modalities of items that is hidden at each step (`imtlib.hiding`), for a model that
             was made with several.
+        lessons: which events of `split.train` are to be predicted, bool `(events,)`; by default all. For a
+            log that knows only the day, `imtlib.protocols.alone` leaves out what has no order.
         keep: whose weights the model has in the end: those of the `"best"` epoch by the validation figure, or
             of the `"last"`, where no small validation set can choose wrongly.
         seed: of windows, order, negatives and dropout. The weights' own first values come from
@@ -119,14 +123,14 @@ def fit(
 
     Raises:
         ModelFileError: the folder holds a run with other settings, another model or another split.
-        ValueError: there is no event to learn from, or none to choose by; `keep` is neither of the two,
-            or `hide` is not from 0 to below 1 or there are no modalities to hide.
+        ValueError: there is no event to learn from, or none to choose by; `keep` is neither of the two;
+            `lessons` has another shape; `hide` is not from 0 to below 1, or there are no modalities to hide.
     """
     if keep not in ("best", "last"):
         raise ValueError(f"unknown keep={keep!r}: choose 'best' or 'last'")
     if negatives is None:
         negatives = 0 if len(split.train.catalogue.items) <= WHOLE else DRAWN
-    batches = TrainingBatches(split.train, batch, stretch, seed, negatives, augmentation)
+    batches = TrainingBatches(split.train, batch, stretch, seed, negatives, augmentation, lessons)
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
     steps = len(batches)
@@ -149,6 +153,7 @@ def fit(
         "negatives": negatives,
         "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
+        "lessons": None if lessons is None else sha256(lessons.tobytes()).hexdigest(),
         # Which weights there are and which may change: an adapted model is another.
         "weights": sha256(str([(w.shape, w.trainable) for w in model.weights]).encode()).hexdigest(),
         **_modalities(model, hide),

@@ -28,6 +28,7 @@ from imtlib.evaluation import Scorer, evaluate
 from imtlib.fetch import fetch
 from imtlib.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
+from imtlib.pretrained import load_pretrained
 from imtlib.protocols import untied
 from imtlib.splits import Split, leave_one_out
 from imtlib.training import fit
@@ -66,14 +67,15 @@ class Plan:
 
     Attributes:
         settings: of the source's model; the targets' have the same.
-        source: arguments of `imtlib.training.fit` for the source.
+        source: arguments of `imtlib.training.fit` for the source; `None` for the model that comes with the
+            book, trained as its card says.
         scratch: for the target's own model.
         adapting: for a model that was carried over.
         asked: which requests of a target's split are asked: where a log knows only the day, the untied ones.
     """
 
     settings: dict[str, Any]
-    source: dict[str, Any]
+    source: dict[str, Any] | None
     scratch: dict[str, Any]
     adapting: dict[str, Any]
     asked: Callable[[Split, BehaviourLog], Split] = lambda split, log: split
@@ -111,6 +113,8 @@ def titles(log: BehaviourLog) -> list[str] | None:
 def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[InterestMigrationModel, BehaviourLog]:
     """The trained model of a source, and its log; training goes on from what `runs` holds."""
     log = LOGS[name]()
+    if plan.source is None:
+        return load_pretrained(name), log
     split = leave_one_out(log)
     keras.utils.set_random_seed(seed)
     model = InterestMigrationModel.for_log(split.train, **plan.settings)

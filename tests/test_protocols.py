@@ -17,6 +17,7 @@ from imtlib.histories import Histories
 from imtlib.log import BehaviourLog
 from imtlib.protocols import (
     InScenario,
+    alone,
     draw_negatives,
     evaluate_sampled,
     items_of_scenarios,
@@ -210,6 +211,22 @@ def test_untied_keeps_the_targets_that_are_alone_in_their_second() -> None:
     )
     assert kept.hash != split.hash
     assert untied(leave_one_out(log), log).hash == kept.hash
+
+
+def test_alone_are_the_events_that_share_their_second_with_none_of_their_user() -> None:
+    rows = [
+        ("a", 1, 5),
+        ("a", 2, 6),
+        ("a", 3, 6),
+        ("a", 4, 6),
+        ("a", 5, 7),
+        ("b", 1, 7),
+        ("b", 2, 9),
+        ("b", 3, 9),
+    ]
+    log = read_log(pd.DataFrame(rows, columns=["user", "item", "time"]), scenario=None, behaviour=None)
+    assert alone(log).tolist() == [True, False, False, False, True, True, False, False]
+    assert alone(log.where(alone(log))).all()
 
 
 def test_untied_looks_at_one_user_at_a_time() -> None:

@@ -59,6 +59,30 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: 
         fit(new_model(split), split, folder=tmp_path, seed=5, **options)
 
 
+def test_what_is_no_lesson_is_seen_and_never_asked_for(split: Split) -> None:
+    log = split.train
+    lessons = np.random.default_rng(0).random(len(log)) < 0.3
+    lessons[log.starts[:-1]] = True  # a user without a lesson has no place in any batch
+    whole, some = (list(TrainingBatches(log, 48, 64, 0, lessons=chosen)) for chosen in (None, lessons))
+    (inputs, target), (same, also) = whole[0], some[0]
+    np.testing.assert_array_equal(target, also)  # who comes is told to the interest points all the same
+    np.testing.assert_array_equal(inputs["item"], same["item"])
+    assert (same["learnt"] & (also >= 0)).sum() == lessons.sum()
+    for user in range(len(log.users)):
+        asked = also[user, same["learnt"][user] & (also[user] >= 0)]
+        own = slice(log.starts[user], log.starts[user + 1])
+        np.testing.assert_array_equal(asked, log.item[own][lessons[own]])
+    with pytest.raises(ValueError, match=r"lessons has shape \(3,\)"):
+        TrainingBatches(log, 48, 64, 0, lessons=lessons[:3])
+
+
+def test_a_batch_without_a_lesson_costs_nothing(split: Split) -> None:
+    model = new_model(split)
+    batch, target = next(iter(TrainingBatches(split.train, 8, 64, 0)))
+    batch["learnt"] = np.zeros(target.shape, bool)
+    assert float(model.compute_loss(batch, target, model(batch))) == 0.0
+
+
 def test_callbacks_are_handed_the_figures_of_every_epoch(split: Split, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     history = fit(

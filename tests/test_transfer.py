@@ -297,6 +297,14 @@ def test_a_transfer_says_what_it_did(tmp_path, monkeypatch) -> None:
         transfer.run("here", "there", "popularity", 0.0, 0, tmp_path)
 
 
+def test_a_source_may_be_the_model_of_the_book(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(transfer.LOGS, "simulated-small", lambda: imt.load_dataset("simulated-small"))
+    plan = transfer.Plan({}, None, {}, {})
+    model, log = transfer.source_model("simulated-small", plan, 0, tmp_path)
+    assert model.settings == imt.load_pretrained("simulated-small").settings
+    assert model.catalogue.fingerprint == log.catalogue.fingerprint
+
+
 def test_what_cannot_be_asked() -> None:
     with pytest.raises(ValueError, match="unknown how='some'"):
         adapt(there()[0], "some")

@@ -1,4 +1,4 @@
-"""New users after 0 to 10 events: `python benchmarks/new_users.py simulated-small movielens-1m`.
+"""New users after 0 to 10 events: `python benchmarks/new_users.py simulated-small movielens-100k`.
 
 One file a model and seed goes to `results/new-users/`; what has its file is left alone. Every model is asked
 about the same users; none of their events was there to learn from, but for `scratch`, which has nothing but
@@ -27,13 +27,13 @@ from imtlib.training import fit
 AFTER = (0, 1, 2, 5, 10)
 SETTINGS: dict[str, dict[str, Any]] = {
     "simulated-small": {"units": 48, "heads": 2, "attention": "state", "dropout": 0.2},
-    "movielens-1m": {"units": 64, "attention": "state", "dropout": 0.2},
+    "movielens-100k": {"units": 48, "attention": "state", "dropout": 0.3},
 }
 FITTING: dict[str, dict[str, Any]] = {
     "simulated-small": {"epochs": 12, "batch": 16, "learning_rate": 0.01, "judged": 200},
-    "movielens-1m": {"epochs": 10, "judged": 200},
+    "movielens-100k": {"epochs": 15, "batch": 16, "judged": 200},
 }
-SHARE = {"simulated-small": 0.25, "movielens-1m": 0.1}
+SHARE = {"simulated-small": 0.25, "movielens-100k": 0.3}
 FLOORS = {"popularity": Popularity, "smoothed-transitions": SmoothedTransitions}
 MODELS = {"model": {"use_profile": False}, "model-profile": {"use_profile": True}}
 

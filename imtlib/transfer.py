@@ -24,12 +24,12 @@ from imtlib.baselines import Popularity, SmoothedTransitions
 from imtlib.benchmark import INTERVALS, figures, machine, write
 from imtlib.carrying import carry_over
 from imtlib.datasets import load_dataset
-from imtlib.evaluation import Scorer, evaluate
+from imtlib.evaluation import BoolArray, Scorer, evaluate
 from imtlib.fetch import fetch
 from imtlib.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.pretrained import load_pretrained
-from imtlib.protocols import untied
+from imtlib.protocols import alone, untied
 from imtlib.splits import Split, leave_one_out
 from imtlib.training import fit
 from imtlib.xmarket import XMARKET, read_markets
@@ -72,6 +72,7 @@ class Plan:
         scratch: for the target's own model.
         adapting: for a model that was carried over.
         asked: which requests of a target's split are asked: where a log knows only the day, the untied ones.
+        taught: which events are lessons, to models and floors alike; by default all.
     """
 
     settings: dict[str, Any]
@@ -79,24 +80,26 @@ class Plan:
     scratch: dict[str, Any]
     adapting: dict[str, Any]
     asked: Callable[[Split, BehaviourLog], Split] = lambda split, log: split
+    taught: Callable[[BehaviourLog], BoolArray] = lambda log: np.ones(len(log), np.bool_)
 
 
-SMALL: dict[str, Any] = {"units": 64, "attention": "state"}
-FITTED: dict[str, Any] = {"keep": "last", "judged": 500}
-TARGET: dict[str, Any] = {**FITTED, "judged": 50, "batch": 16, "progress": False}
+FITTED: dict[str, Any] = {"keep": "last", "judged": 50, "progress": False}
+# Markets have few lessons, soon learnt by heart: small steps, and weights that are pulled back hard.
+FEW: dict[str, Any] = {**FITTED, "learning_rate": 0.001, "weight_decay": 0.5}
 PLANS = {
     "movielens-1m": Plan(
-        {**SMALL, "dropout": 0.2},
-        source={**FITTED, "epochs": 10},
-        scratch={**TARGET, "epochs": 30},
-        adapting={**TARGET, "epochs": 15},
+        settings={},
+        source=None,
+        scratch={**FITTED, "batch": 16, "epochs": 20},
+        adapting={**FITTED, "batch": 16, "epochs": 10},
     ),
     "xmarket-uk": Plan(
-        {**SMALL, "dropout": 0.4},
-        source={**FITTED, "epochs": 30},
-        scratch={**TARGET, "epochs": 30},
-        adapting={**TARGET, "epochs": 15},
+        {"units": 64, "attention": "state", "dropout": 0.6},
+        source={**FEW, "epochs": 10},
+        scratch={**FEW, "batch": 32, "epochs": 20},
+        adapting={**FEW, "batch": 32, "epochs": 10},
         asked=untied,
+        taught=alone,
     ),
 }
 """By source."""
@@ -118,7 +121,8 @@ def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[Interest
     split = leave_one_out(log)
     keras.utils.set_random_seed(seed)
     model = InterestMigrationModel.for_log(split.train, **plan.settings)
-    fit(model, split, **plan.source, seed=seed, folder=runs / f"{name}-seed{seed}")
+    taught = plan.taught(split.train)
+    fit(model, split, **plan.source, lessons=taught, seed=seed, folder=runs / f"{name}-seed{seed}")
     return model, log
 
 
@@ -163,6 +167,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
         "share": share,
         "seed": seed,
         "users": int((np.diff(split.train.starts) > 0).sum()),
+        "lessons": int(plan.taught(split.train).sum()),
         "counts": None if counts is None else {**asdict(counts), "share": counts.share},
         "matched items": matched,
         "items": len(log.catalogue.items),
@@ -184,20 +189,21 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
 def _made(
     source: str, how: str, plan: Plan, split: Split, log: BehaviourLog, seed: int, runs: Path
 ) -> tuple[Scorer, Counts | None, int | None]:
+    taught = plan.taught(split.train)
     if how in FLOORS:
-        return FLOORS[how](split.train), None, None
+        return FLOORS[how](split.train.where(taught)), None, None
     theirs, their_log = source_model(source, plan, seed, runs)
     keras.utils.set_random_seed(seed)
     if how == "scratch":
         model = InterestMigrationModel.for_log(split.train, **theirs.settings)
-        fit(model, split, **plan.scratch, seed=seed)
+        fit(model, split, **plan.scratch, lessons=taught, seed=seed)
         return model, None, None
     moved = carry_over(theirs, log.catalogue, titles(their_log), titles(log))
     matched = int((~moved.matching.new("item")).sum())
     if how == "none":
         return moved.model, Counts(sum(int(np.prod(v.shape)) for v in moved.model.weights), 0, 0), matched
     counts = adapt(moved, **HOWS[how])
-    fit(moved.model, split, **plan.adapting, seed=seed)
+    fit(moved.model, split, **plan.adapting, lessons=taught, seed=seed)
     return moved.model, counts, matched
 
 

@@ -247,7 +247,8 @@ def test_no_built_page_asks_another_host() -> None:
 
 
 def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
-    files = sorted((ROOT / "results").glob("*/*/*.json"))
+    other = {"transfer", "new-users"}
+    files = [f for f in sorted((ROOT / "results").glob("*/*/*.json")) if f.parts[-3] not in other]
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))
@@ -259,3 +260,26 @@ def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
         assert kept["interval"]["HR@10"][0] < kept["test"]["HR@10"] < kept["interval"]["HR@10"][1]
         if (kept["dataset"], kept["split"]) == ("movielens-1m", "leave-one-out"):
             assert kept["hash"].startswith("9938b1b4eaecb2a8")
+
+
+def test_every_transfer_file_is_whole_and_named_for_its_run() -> None:
+    for path in sorted((ROOT / "results" / "transfer").glob("*/*.json")):
+        kept = json.loads(path.read_text("utf8"))
+        assert path.parent.name == f"{kept['source']}--{kept['target']}"
+        assert path.name == f"{kept['how']}-share{kept['share']:g}-seed{kept['seed']}.json"
+        hits = [rank is not None and rank <= 10 for rank in kept["rank"]]
+        assert sum(hits) / len(hits) == pytest.approx(kept["test"]["HR@10"], abs=1e-5)
+        assert len(kept["loss"]) == len(hits)
+
+
+def test_every_file_on_new_users_is_whole_and_named_for_its_run() -> None:
+    files = sorted((ROOT / "results" / "new-users").glob("*/*.json"))
+    assert files
+    for path in files:
+        kept = json.loads(path.read_text("utf8"))
+        assert path.parent.name == kept["dataset"]
+        assert path.name == f"{kept['model']}-seed{kept['seed']}.json"
+        for events, figures in kept["after"].items():
+            hits = [rank <= 10 for rank in kept["rank"][events]]
+            assert len(hits) == len(kept["loss"][events]) == kept["new users"]
+            assert sum(hits) / len(hits) == pytest.approx(figures["HR@10"], abs=1e-5)

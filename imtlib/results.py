@@ -1,4 +1,4 @@
-"""Measured runs, read from the files that `imtlib.benchmark` wrote: tables, and reports to compare."""
+"""Measured runs, read from the files of `imtlib.benchmark` and `imtlib.transfer`; tables and reports."""
 
 from __future__ import annotations
 
@@ -32,16 +32,40 @@ def read_runs(folder: str | os.PathLike[str]) -> dict[str, list[Run]]:
     Raises:
         LogError: the folder holds no run, or runs of more than one split.
     """
-    runs = [json.loads(path.read_text("utf8")) for path in Path(folder).glob("*-seed*.json")]
-    if not runs:
-        raise LogError(f"no run in {folder}: `python -m imtlib.benchmark` writes them there.")
-    if len({run["hash"] for run in runs}) > 1:
-        raise LogError(f"{folder} holds runs of different splits; their figures cannot stand in one table.")
+    runs = _read(folder)
     runs.sort(key=lambda run: (run["model"], run["seed"]))
     return {
         name: [run for run in runs if run["model"] == name]
         for name in dict.fromkeys(r["model"] for r in runs)
     }
+
+
+def read_transfers(folder: str | os.PathLike[str]) -> dict[tuple[str, float], list[Run]]:
+    """The runs from one log to another, as `imtlib.transfer` wrote them.
+
+    Args:
+        folder: such as `results/transfer/movielens-1m--movielens-100k`.
+
+    Returns:
+        By way of adapting and share of the target's users, the runs in the order of their seeds.
+
+    Raises:
+        LogError: as `read_runs` raises it.
+    """
+    found: dict[tuple[str, float], list[Run]] = {}
+    for run in sorted(_read(folder), key=lambda run: (run["how"], run["share"], run["seed"])):
+        found.setdefault((run["how"], run["share"]), []).append(run)
+    return found
+
+
+def _read(folder: str | os.PathLike[str]) -> list[Run]:
+    """All runs of a folder; there must be one, and all of one split."""
+    runs = [json.loads(path.read_text("utf8")) for path in Path(folder).glob("*-seed*.json")]
+    if not runs:
+        raise LogError(f"no run in {folder}: `python -m imtlib.benchmark` writes them there.")
+    if len({run["hash"] for run in runs}) > 1:
+        raise LogError(f"{folder} holds runs of different splits; their figures cannot stand in one table.")
+    return runs
 
 
 def over_seeds(runs: Mapping[str, Sequence[Run]], metrics: Sequence[str], part: str = "test") -> pd.DataFrame:

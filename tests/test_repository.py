@@ -263,7 +263,9 @@ def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
 
 
 def test_every_transfer_file_is_whole_and_named_for_its_run() -> None:
-    for path in sorted((ROOT / "results" / "transfer").glob("*/*.json")):
+    files = sorted((ROOT / "results" / "transfer").glob("*/*.json"))
+    assert files
+    for path in files:
         kept = json.loads(path.read_text("utf8"))
         assert path.parent.name == f"{kept['source']}--{kept['target']}"
         assert path.name == f"{kept['how']}-share{kept['share']:g}-seed{kept['seed']}.json"

@@ -11,7 +11,7 @@ import pytest
 
 from imtlib.comparison import compare
 from imtlib.errors import LogError
-from imtlib.results import as_report, in_words, markdown_table, over_seeds, read_runs
+from imtlib.results import as_report, in_words, markdown_table, over_seeds, read_runs, read_transfers
 
 
 def run(model: str, seed: int, rank: list[int | None], split: str = "a") -> dict[str, Any]:
@@ -51,6 +51,15 @@ def test_means_spread_and_pairs_over_seeds(tmp_path: Path) -> None:
     found = compare(as_report(runs["ours"]), report, "HR@10")
     assert found.users == 300
     assert found.low > 0.05
+
+
+def test_transfers_are_told_apart_by_way_and_share(tmp_path: Path) -> None:
+    for how, share, seed in (("all", 1.0, 1), ("all", 1.0, 0), ("all", 0.1, 0), ("lora-4", 0.1, 0)):
+        one = {**run(how, seed, [1, 2]), "how": how, "share": share}
+        (tmp_path / f"{how}-share{share:g}-seed{seed}.json").write_text(json.dumps(one), "utf8")
+    found = read_transfers(tmp_path)
+    assert list(found) == [("all", 0.1), ("all", 1.0), ("lora-4", 0.1)]
+    assert [one["seed"] for one in found["all", 1.0]] == [0, 1]
 
 
 def test_no_run_and_runs_of_two_splits_are_refused(tmp_path: Path) -> None:

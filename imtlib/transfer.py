@@ -22,6 +22,7 @@ import numpy as np
 from imtlib.adapting import Counts, adapt
 from imtlib.baselines import Popularity, SmoothedTransitions
 from imtlib.benchmark import INTERVALS, figures, machine, write
+from imtlib.biases import count_biases
 from imtlib.carrying import carry_over
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import BoolArray, Scorer, evaluate
@@ -70,7 +71,9 @@ class Plan:
         source: arguments of `imtlib.training.fit` for the source; `None` for the model that comes with the
             book, trained as its card says.
         scratch: for the target's own model.
-        adapting: for a model that was carried over.
+        adapting: for a model that was carried over and of which all may change.
+        thin: for one of which little may change: that bears larger steps.
+        begin: what is done to a model before it is fitted, with the log and its lessons; by default nothing.
         asked: which requests of a target's split are asked: where a log knows only the day, the untied ones.
         taught: which events are lessons, to models and floors alike; by default all.
     """
@@ -79,28 +82,35 @@ class Plan:
     source: dict[str, Any] | None
     scratch: dict[str, Any]
     adapting: dict[str, Any]
+    thin: dict[str, Any]
+    begin: Callable[[InterestMigrationModel, BehaviourLog, BoolArray], None] = lambda model, log, taught: None
     asked: Callable[[Split, BehaviourLog], Split] = lambda split, log: split
     taught: Callable[[BehaviourLog], BoolArray] = lambda log: np.ones(len(log), np.bool_)
 
 
 FITTED: dict[str, Any] = {"keep": "last", "judged": 50, "progress": False}
-# Markets have few lessons, soon learnt by heart: small steps, and weights that are pulled back hard.
-FEW: dict[str, Any] = {**FITTED, "learning_rate": 0.001, "weight_decay": 0.5}
+# Markets have few lessons, soon learnt by heart: small steps, weights that are pulled back hard, and biases
+# that are counted, since so few steps would never bring them as far.
+FEW: dict[str, Any] = {**FITTED, "learning_rate": 0.001, "weight_decay": 5.0}
+MARKET = Plan(
+    {"units": 64, "attention": "state", "dropout": 0.5},
+    source={**FEW, "epochs": 10},
+    scratch={**FEW, "batch": 32, "epochs": 10},
+    adapting={**FEW, "batch": 32, "epochs": 10},
+    thin={**FEW, "batch": 32, "epochs": 10, "learning_rate": 0.003, "weight_decay": 1.0},
+    begin=count_biases,
+    asked=untied,
+    taught=alone,
+)
 PLANS = {
     "movielens-1m": Plan(
         settings={},
         source=None,
         scratch={**FITTED, "batch": 16, "epochs": 20},
         adapting={**FITTED, "batch": 16, "epochs": 10},
+        thin={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
     ),
-    "xmarket-uk": Plan(
-        {"units": 64, "attention": "state", "dropout": 0.6},
-        source={**FEW, "epochs": 10},
-        scratch={**FEW, "batch": 32, "epochs": 20},
-        adapting={**FEW, "batch": 32, "epochs": 10},
-        asked=untied,
-        taught=alone,
-    ),
+    **{f"xmarket-{name}": MARKET for name in ("uk", "de", "fr")},
 }
 """By source."""
 
@@ -122,6 +132,7 @@ def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[Interest
     keras.utils.set_random_seed(seed)
     model = InterestMigrationModel.for_log(split.train, **plan.settings)
     taught = plan.taught(split.train)
+    plan.begin(model, split.train, taught)
     fit(model, split, **plan.source, lessons=taught, seed=seed, folder=runs / f"{name}-seed{seed}")
     return model, log
 
@@ -172,7 +183,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
         "matched items": matched,
         "items": len(log.catalogue.items),
         "settings": getattr(model, "settings", {}),
-        "fitting": None if how in (*FLOORS, "none") else plan.scratch if how == "scratch" else plan.adapting,
+        "fitting": _fitting(plan, how) or None,
         "hash": asked.hash,
         "valid": figures(evaluate(model, asked.valid)),
         "test": figures(report),
@@ -186,24 +197,33 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
     }
 
 
+def _fitting(plan: Plan, how: str) -> dict[str, Any]:
+    """Arguments of `fit`; empty where nothing is fitted."""
+    if how in (*FLOORS, "none"):
+        return {}
+    return {"scratch": plan.scratch, "all": plan.adapting}.get(how, plan.thin)
+
+
 def _made(
     source: str, how: str, plan: Plan, split: Split, log: BehaviourLog, seed: int, runs: Path
 ) -> tuple[Scorer, Counts | None, int | None]:
-    taught = plan.taught(split.train)
+    taught, fitting = plan.taught(split.train), _fitting(plan, how)
     if how in FLOORS:
         return FLOORS[how](split.train.where(taught)), None, None
     theirs, their_log = source_model(source, plan, seed, runs)
     keras.utils.set_random_seed(seed)
     if how == "scratch":
         model = InterestMigrationModel.for_log(split.train, **theirs.settings)
-        fit(model, split, **plan.scratch, lessons=taught, seed=seed)
+        plan.begin(model, split.train, taught)
+        fit(model, split, **fitting, lessons=taught, seed=seed)
         return model, None, None
     moved = carry_over(theirs, log.catalogue, titles(their_log), titles(log))
     matched = int((~moved.matching.new("item")).sum())
     if how == "none":
         return moved.model, Counts(sum(int(np.prod(v.shape)) for v in moved.model.weights), 0, 0), matched
+    plan.begin(moved.model, split.train, taught)
     counts = adapt(moved, **HOWS[how])
-    fit(moved.model, split, **plan.adapting, lessons=taught, seed=seed)
+    fit(moved.model, split, **fitting, lessons=taught, seed=seed)
     return moved.model, counts, matched
 
 

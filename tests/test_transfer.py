@@ -284,7 +284,7 @@ def test_a_transfer_says_what_it_did(tmp_path, monkeypatch) -> None:
     fresh = imt.simulate(40, 60, 4, ("shop", "video", "news"), events=12, seed=1)[0]
     monkeypatch.setitem(transfer.LOGS, "here", lambda: simulated()[0])
     monkeypatch.setitem(transfer.LOGS, "there", lambda: fresh)
-    monkeypatch.setitem(transfer.PLANS, "here", transfer.Plan(small, fitting, fitting, fitting))
+    monkeypatch.setitem(transfer.PLANS, "here", transfer.Plan(small, fitting, fitting, fitting, fitting))
     found = {how: transfer.run("here", "there", how, 0.5, 0, tmp_path) for how in ("popularity", "norms")}
     assert found["popularity"]["fitting"] is None
     assert found["popularity"]["counts"] is None
@@ -299,7 +299,7 @@ def test_a_transfer_says_what_it_did(tmp_path, monkeypatch) -> None:
 
 def test_a_source_may_be_the_model_of_the_book(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(transfer.LOGS, "simulated-small", lambda: imt.load_dataset("simulated-small"))
-    plan = transfer.Plan({}, None, {}, {})
+    plan = transfer.Plan({}, None, {}, {}, {})
     model, log = transfer.source_model("simulated-small", plan, 0, tmp_path)
     assert model.settings == imt.load_pretrained("simulated-small").settings
     assert model.catalogue.fingerprint == log.catalogue.fingerprint

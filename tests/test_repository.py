@@ -247,7 +247,7 @@ def test_no_built_page_asks_another_host() -> None:
 
 
 def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
-    other = {"transfer", "new-users"}
+    other = {"transfer", "new-users", "domains"}
     files = [f for f in sorted((ROOT / "results").glob("*/*/*.json")) if f.parts[-3] not in other]
     assert files
     for path in files:
@@ -285,3 +285,28 @@ def test_every_file_on_new_users_is_whole_and_named_for_its_run() -> None:
             hits = [rank <= 10 for rank in kept["rank"][events]]
             assert len(hits) == len(kept["loss"][events]) == kept["new users"]
             assert sum(hits) / len(hits) == pytest.approx(figures["HR@10"], abs=1e-5)
+
+
+def test_every_file_on_two_domains_is_whole_and_named_for_its_run() -> None:
+    files = sorted((ROOT / "results" / "domains").glob("*/*.json"))
+    assert files
+    for path in files:
+        kept = json.loads(path.read_text("utf8"))
+        assert path.parent.name == kept["pair"]
+        assert path.name == f"{kept['model']}-seed{kept['seed']}.json"
+        for protocol in ("authors", "untied"):
+            for figures in kept[protocol]["test"].values():
+                hits = [rank is not None and rank <= 10 for rank in figures["rank"]]
+                assert len(hits) == figures["requests"]
+                assert sum(hits) / len(hits) == pytest.approx(figures["HR@10"], abs=1e-5)
+
+
+def test_every_file_on_tasks_is_whole_and_named_for_its_run() -> None:
+    files = sorted((ROOT / "results" / "tasks").glob("*.json"))
+    assert files
+    for path in files:
+        kept = json.loads(path.read_text("utf8"))
+        assert path.name == f"{kept['model']}-seed{kept['seed']}.json"
+        assert (kept["matrix, total variation"] is None) == (kept["model"] == "no-transition")
+        assert 0 < kept["points"]["average precision"] < 1
+        assert len(kept["history"]) == kept["fitting"]["epochs"]

@@ -38,6 +38,7 @@ def execute(path: Path) -> float:
     )
     client.execute()
     _refuse_complaints(notebook, path)
+    merge_streams(notebook)
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:
         for noise in ("execution", "collapsed", "scrolled", "trusted"):
@@ -45,6 +46,24 @@ def execute(path: Path) -> float:
     nbformat.validate(notebook)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf8")
     return time.monotonic() - began
+
+
+def merge_streams(notebook: nbformat.NotebookNode) -> None:
+    """Join printed lines that stand next to each other: where a kernel cuts them is a matter of timing."""
+    for cell in notebook.cells:
+        merged: list[nbformat.NotebookNode] = []
+        for output in cell.get("outputs", []):
+            last = merged[-1] if merged else None
+            if (
+                last is not None
+                and output.output_type == last.output_type == "stream"
+                and output.name == last.name
+            ):
+                last.text += output.text
+            else:
+                merged.append(output)
+        if cell.cell_type == "code":
+            cell.outputs = merged
 
 
 def _refuse_complaints(notebook: nbformat.NotebookNode, path: Path) -> None:

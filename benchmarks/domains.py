@@ -19,8 +19,9 @@ from typing import Any
 import keras
 
 from imtlib.amazon import amazon_food_kitchen, read_domains
+from imtlib.augmentation import Augmentation
 from imtlib.baselines import Popularity, SmoothedTransitions
-from imtlib.benchmark import figures, machine, write
+from imtlib.benchmark import figures, machine, plain, write
 from imtlib.biases import count_biases
 from imtlib.each import each_for_log, fit_each
 from imtlib.evaluation import Report, Scorer, evaluate
@@ -29,15 +30,25 @@ from imtlib.model import InterestMigrationModel
 from imtlib.protocols import InScenario, evaluate_sampled, items_of_scenarios, untied
 from imtlib.splits import Split, leave_one_out
 from imtlib.training import fit
+from imtlib.vectors import count_vectors
 
-SETTINGS: dict[str, Any] = {"units": 128, "attention": "state", "dropout": 0.6, "max_length": 50}
-# Few events an item: what is learnt by heart is pulled back hard.
+# Few events an item: each history teaches several coming items, is read with other events left out in every
+# epoch, and what is learnt by heart is pulled back hard.
+SETTINGS: dict[str, Any] = {
+    "units": 128,
+    "attention": "state",
+    "sharing": "gate",
+    "ahead": 2,
+    "dropout": 0.6,
+    "max_length": 50,
+}
 FITTING: dict[str, Any] = {
-    "epochs": 12,
+    "epochs": 30,
     "stretch": 50,
     "learning_rate": 0.004,
     "weight_decay": 2.0,
     "negatives": 2048,
+    "augmentation": Augmentation(leave_out=0.4),
     "keep": "last",
     "judged": 200,
 }
@@ -51,6 +62,7 @@ def shared(split: Split, seed: int, folder: Path) -> tuple[Scorer, list[dict[str
     keras.utils.set_random_seed(seed)
     model = InterestMigrationModel.for_log(split.train, **SETTINGS)
     count_biases(model, split.train)
+    count_vectors(model, split.train)
     return model, fit(model, split, **FITTING, seed=seed, folder=folder)
 
 
@@ -59,7 +71,9 @@ def each(split: Split, seed: int, folder: Path) -> tuple[Scorer, list[dict[str, 
     keras.utils.set_random_seed(seed)
     models = each_for_log(split.train, **SETTINGS)
     for code, model in models.models.items():
-        count_biases(model, split.train, split.train.scenario == code)
+        own = split.train.scenario == code
+        count_biases(model, split.train, own)
+        count_vectors(model, split.train.where(own))
     return models, fit_each(models, split, **FITTING, seed=seed, folder=folder)
 
 
@@ -101,7 +115,7 @@ def run(name: str, pair: str, log: BehaviourLog, seed: int, folder: Path) -> dic
         "model": name,
         "seed": seed,
         "settings": SETTINGS if history else None,
-        "fitting": FITTING if history else None,
+        "fitting": plain(FITTING) if history else None,
         "hash": split.hash,
         "authors": {
             part.name: by_domain(evaluate_sampled(model, part, belongs, ks=KS))

@@ -24,7 +24,7 @@ from imtlib.model import InterestMigrationModel
 
 HEADS = ("interest_points", "item_query", "current_interest", "migration_matrix", "sharing")
 """Attributes of the model: the steps after attention."""
-SMALL = ("bias", "own_bias", "item_bias", "gamma", "beta")
+SMALL = ("bias", "own_bias", "item_bias", "opening_bias", "gamma", "beta")
 """Names of the weights that biases and norms consist of; one for each item among them."""
 ADAPTATIONS = ("all", "heads", "norms", "lora")
 
@@ -80,7 +80,8 @@ def adapt(carried: Carried, how: str, rank: int = 4) -> Counts:
     if rank < 1:
         raise ValueError(f"rank={rank} must be at least 1")
     model = carried.model
-    if not all(v.trainable for v in (*model.embedding.weights, model.item_bias)):
+    told = set() if model.fused is None else {id(v) for v in model.fused.told}
+    if not all(v.trainable or id(v) in told for v in (*model.embedding.weights, model.item_bias)):
         raise ValueError("the model was adapted before: carry the source over again")
     if how == "all":
         return _counts(carried)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from imtlib.catalogue import Catalogue
 from imtlib.errors import UnknownNameError
+from imtlib.modalities import Modalities
 from imtlib.model import InterestMigrationModel
 
 Places = NDArray[np.int64]
@@ -126,6 +127,7 @@ def carry_over(
     target: Catalogue,
     source_items: Sequence[str] | None = None,
     target_items: Sequence[str] | None = None,
+    modalities: Modalities | None = None,
 ) -> Carried:
     """A model for another catalogue, with all that the source has learnt and the other can use.
 
@@ -136,25 +138,33 @@ def carry_over(
         source: trained; it is not changed.
         target: the catalogue of the log to come to, such as `split.train.catalogue`.
         source_items, target_items: as `match` has them.
+        modalities: what is known of the target's items, if the source has several modalities; described in
+            its words and scales, `describe(…, like=…)`. An item that the source never met is then known by
+            what it is.
 
     Raises:
-        ValueError, UnknownNameError: as `match` raises them; or the source has adapters, or several
-            modalities.
+        ValueError, UnknownNameError: as `match` raises them; or the source has adapters, or other modalities
+            than those given.
     """
     matching = match(source.catalogue, target, source_items, target_items)
-    model = InterestMigrationModel(target, **source.settings)
-    if source.fused is not None:
+    given = None if modalities is None else modalities.widths
+    theirs = None if source.fused is None else source.fused.widths
+    if given != theirs:
         raise ValueError(
-            "a model with several modalities cannot be carried over: make the source without them"
+            f"the source has the modalities {theirs}, and these were given: {given}. Describe the target's "
+            f"items with the same columns, in the source's words: describe(…, like=…)"
         )
+    model = InterestMigrationModel(target, modalities, **source.settings)
     if len(source.weights) != len(model.weights):
         raise ValueError(
             "the source has adapters of its own: save it and load it, which folds them in, first"
         )
     named = {id(variable): axes for variable, axes in named_weights(model)}
-    for variable, theirs in zip(model.weights, source.weights, strict=True):
-        axes = named.get(id(variable), ())
-        variable.assign(_carried(np.asarray(theirs), np.asarray(variable), axes, matching))
+    told = set() if model.fused is None else {id(variable) for variable in model.fused.told}
+    for variable, known in zip(model.weights, source.weights, strict=True):
+        if id(variable) not in told:
+            axes = named.get(id(variable), ())
+            variable.assign(_carried(np.asarray(known), np.asarray(variable), axes, matching))
     return Carried(model, matching)
 
 
@@ -162,7 +172,7 @@ def named_weights(model: InterestMigrationModel) -> Weights:
     """The weights of a model that count names, each with the kind of name along its axes, or `None`."""
     embedding, matrix, sharing = model.embedding, model.migration_matrix, model.sharing
     found: list[tuple[keras.Variable, Axes]] = [
-        (embedding.item._embeddings, ("item", None)),
+        (embedding.item._embeddings if model.fused is None else model.fused.own, ("item", None)),
         (embedding.scenario._embeddings, ("scenario", None)),
         (embedding.behaviour._embeddings, ("behaviour", None)),
         (model.item_bias, ("item",)),

@@ -114,7 +114,10 @@ class FusedItems(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.sizes = {"items": items, "units": units}
-        self.shapes = {"bags": {k: list(v) for k, v in bags.items()}, "vectors": dict(vectors)}
+        self.shapes: dict[str, dict[str, Any]] = {
+            "bags": {k: list(v) for k, v in bags.items()},
+            "vectors": dict(vectors),
+        }
         self.modalities = ("id", *bags, *vectors)
         many = len(self.modalities)
         scale = keras.initializers.RandomNormal(stddev=units**-0.5)
@@ -164,6 +167,16 @@ class FusedItems(keras.layers.Layer):
         for weight in (*self.features, self.known, self.present):
             digest.update(np.asarray(weight).tobytes())
         return digest.hexdigest()
+
+    @property
+    def told(self) -> list[Any]:
+        """The weights that are not learnt: what is known of the items, and what of it is shown."""
+        return [*self.features, self.known, self.present, self.shown]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """As `imtlib.modalities.Modalities.widths`."""
+        return {**{name: size for name, (_, size) in self.shapes["bags"].items()}, **self.shapes["vectors"]}
 
     def parts(self) -> Tensor:
         """$x_m(i)$, float `(N, M, d)`."""

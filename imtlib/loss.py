@@ -4,6 +4,10 @@ $$L = -\frac{1}{n} \sum_T \ln p_T(i_{T+1})
 + \frac{w}{nK} \sum_{T, y} \mathrm{BCE}\big(\hat y_T(y), [y \in G(i_{T+1}) \cup \dots \cup G(i_{T+m})]\big),$$
 
 over the n real positions; w weighs the second task, BCE is the cross-entropy of a yes or no.
+
+Where lessons are few, the first part can be about more than the next item: the mean of $\ln p_T(i_{T+k})$
+over k = 1 … a, weighed by 1 / k, of the events that take place in the scenario that is asked about at T. (To
+learn several coming items from one state: Pancha et al., PinnerFormer, KDD 2022.)
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ def joint_loss(
     window: int,
     points_weight: float,
     through_interests: bool,
+    ahead: int = 1,
 ) -> Tensor:
     """Mean −log p of the next item, plus weighted mean cross-entropy of the coming interests.
 
@@ -43,22 +48,76 @@ def joint_loss(
         window: m, how many coming events the interest points are about.
         points_weight: w, of the second part.
         through_interests: the mixture; or else the direct softmax, `next_interest` unread.
+        ahead: a, how many coming events the first part is about.
 
     Returns:
         A scalar, in nats. Only real positions are scored.
     """
     coming, _ = coming_interests(target, item_interests, window)
     place = _lessons(batch, target)
-    ahead = keras.losses.binary_crossentropy(
+    points = keras.losses.binary_crossentropy(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
-    points = points_weight * _mean(ops.sum(ahead), place)
-    if not through_interests:
-        return points + direct_loss(batch, target, outputs["query"], embeddings, bias)
-    interest = _taken(outputs["next_interest"], place)
+    points = points_weight * _mean(ops.sum(points), place)
+    query, interest = outputs["query"], outputs["next_interest"]
+    loss, weight = 0.0, 0.0
+    for step in range(1, ahead + 1):
+        item = later(batch, target, step)
+        if through_interests:
+            one = mixture_loss(batch, item, query, interest, embeddings, bias, item_interests)
+        else:
+            one = direct_loss(batch, item, query, embeddings, bias)
+        loss, weight = loss + one / step, weight + 1 / step
+    return points + loss / weight
+
+
+def later(batch: Mapping[str, Tensor], target: Tensor, step: int) -> Tensor:
+    """The item of the k-th coming event, if it takes place where the next one does.
+
+    Args:
+        batch: as for `joint_loss`.
+        target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
+        step: k; 1 gives `target` itself.
+
+    Returns:
+        Codes, int `(B, T + 1)`; −1 where there is no such event, it is no lesson, or it is elsewhere.
+    """
+    if step == 1:
+        return target
+
+    def moved(values: Tensor) -> Tensor:
+        return ops.pad(values, ((0, 0), (0, step - 1)), constant_values=-1)[:, step - 1 :]
+
+    there = moved(batch["request_scenario"]) == batch["request_scenario"]
+    if "learnt" in batch:
+        there = ops.logical_and(there, moved(ops.cast(batch["learnt"], "int32")) == 1)
+    return ops.where(there, moved(target), -1)
+
+
+def mixture_loss(
+    batch: Mapping[str, Tensor],
+    target: Tensor,
+    query: Tensor,
+    interest: Tensor,
+    embeddings: Tensor,
+    bias: Tensor,
+    item_interests: Tensor,
+) -> Tensor:
+    """Mean −log p of an item at each position, through interests; arguments as `joint_loss` has them.
+
+    Args:
+        batch, embeddings, bias, item_interests: as for `joint_loss`.
+        target: codes, int `(B, T + 1)`; −1 where there is none.
+        query: float `(B, T + 1, d)`.
+        interest: $\\bar\\pi_T$, float `(B, T + 1, K)`.
+
+    Returns:
+        A scalar, in nats. Only real positions are scored.
+    """
+    place = _lessons(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
-    parts = (_taken(outputs["query"], place), interest, embeddings, bias, item_interests, item)
-    return points - _mean_log_p(batch, parts)
+    parts = (_taken(query, place), _taken(interest, place), embeddings, bias, item_interests, item)
+    return -_mean_log_p(batch, parts)
 
 
 def direct_loss(

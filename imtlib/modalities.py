@@ -8,7 +8,7 @@ image or audio encoder made of the item; a small network reads it. What is missi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -25,6 +25,7 @@ Float32 = NDArray[np.float32]
 
 ID, TEXT, NUMBERS, INTERESTS = "id", "text", "numbers", "interests"
 TAKEN = (ID, TEXT, NUMBERS, INTERESTS)
+Scale = tuple[NDArray[np.float64], NDArray[np.float64]]
 YEAR_BEHIND = r"\s*\(\d{4}\)\s*$"
 """A film's year behind its title is a number, not a word; `2001: A Space Odyssey` keeps its first word."""
 
@@ -40,6 +41,8 @@ class Modalities:
         present: which item has which modality, bool `(N, M)`, columns as in `names`.
         known: which items have been met in the training log, bool `(N,)`. Only these are on offer while a
             model learns: of the others it would learn that nobody ever chooses them.
+        scales: by name of a vector, the mean that was taken from each number, float64 `(P,)`, and what the
+            rest was divided by, `(P,)` or one number.
     """
 
     bags: Mapping[str, IntArray]
@@ -47,6 +50,7 @@ class Modalities:
     vectors: Mapping[str, Float32]
     present: BoolArray
     known: BoolArray
+    scales: Mapping[str, Scale] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,6 +64,12 @@ class Modalities:
             "bags": {name: [bag.shape[1], len(self.vocabularies[name])] for name, bag in self.bags.items()},
             "vectors": {name: rows.shape[1] for name, rows in self.vectors.items()},
         }
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """How many codes each bag has words for, and how many numbers each vector has, by name."""
+        words = {name: len(vocabulary) for name, vocabulary in self.vocabularies.items()}
+        return words | {name: rows.shape[1] for name, rows in self.vectors.items()}
 
     def keep(self, *names: str) -> Modalities:
         """The same items with some modalities alone.
@@ -92,6 +102,7 @@ def describe(
     vectors: Mapping[str, NDArray[np.floating[Any]]] | None = None,
     least: int = 2,
     split: str = "whitespace",
+    like: Modalities | None = None,
 ) -> Modalities:
     """The modalities of a log's items.
 
@@ -111,6 +122,9 @@ def describe(
         least: in how many known items a word must occur to be one of the vocabulary. One that occurs in a
             single item tells what its id tells.
         split: `"whitespace"`, or `"character"` for Chinese and its like.
+        like: what another log's items were described by. Words, interests and numbers then mean what they
+            mean there: its vocabularies and scales are used, and a word or interest that it lacks is none.
+            So a model of that log can be carried over to this one (`imtlib.carrying.carry_over`).
 
     Returns:
         The modalities `"id"`; `"text"`, `"interests"`, `"numbers"`, if there are any; and those of `vectors`.
@@ -118,30 +132,40 @@ def describe(
 
     Raises:
         LogError: a column is not there or not of numbers, no word occurs often enough, a vector has another
-            shape, or a value is not finite; the message names the item and the mend.
+            shape, or a value is not finite; the message names the item and the mend. Or `like` has other
+            modalities.
     """
     names, features = log.catalogue, log.item_features
     known = np.bincount(log.item, minlength=len(names.items)) > 0
     bags: dict[str, IntArray] = {}
     vocabularies: dict[str, tuple[str, ...]] = {}
     rows: dict[str, Float32] = {}
+    scales: dict[str, Scale] = {}
+    spoken = {} if like is None else like.vocabularies
+    measured = {} if like is None else like.scales
     if text:
         joined = _columns(features, text).astype(object).fillna("").astype(str)
         titles = joined.apply(lambda column: column.str.replace(YEAR_BEHIND, "", regex=True)).agg(
             " ".join, axis=1
         )
-        bags[TEXT], vocabularies[TEXT] = _words(titles.tolist(), known, least, split)
+        bags[TEXT], vocabularies[TEXT] = _words(titles.tolist(), known, least, split, spoken.get(TEXT))
     if names.known_interests.any():
-        bags[INTERESTS], vocabularies[INTERESTS] = _interests(names)
+        bags[INTERESTS], vocabularies[INTERESTS] = _interests(names, spoken.get(INTERESTS))
     present = {name: (bag > 0).any(axis=1) for name, bag in bags.items()}
     if numbers:
-        rows[NUMBERS], present[NUMBERS] = _numbers(_columns(features, numbers), names)
+        table = _columns(features, numbers)
+        rows[NUMBERS], present[NUMBERS], scales[NUMBERS] = _numbers(table, names, measured.get(NUMBERS))
     for name, given in (vectors or {}).items():
         if name in TAKEN:
             raise LogError(f"a vector cannot be called {name!r}: that name is taken; call it 'image', say")
-        rows[name], present[name] = _vectors(name, np.asarray(given), names)
+        rows[name], present[name], scales[name] = _vectors(name, np.asarray(given), names, measured.get(name))
     columns = [known, *present.values()]
-    return Modalities(bags, vocabularies, rows, np.stack(columns, axis=1), known)
+    made = Modalities(bags, vocabularies, rows, np.stack(columns, axis=1), known, scales)
+    if like is not None and made.widths != like.widths:
+        raise LogError(
+            f"described by {made.widths}, the other by {like.widths}: name the same columns and vectors"
+        )
+    return made
 
 
 def _columns(features: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
@@ -155,8 +179,18 @@ def _columns(features: pd.DataFrame, wanted: Sequence[str]) -> pd.DataFrame:
     return features[list(wanted)]
 
 
-def _words(titles: list[str], known: BoolArray, least: int, split: str) -> tuple[IntArray, tuple[str, ...]]:
+def _words(
+    titles: list[str], known: BoolArray, least: int, split: str, words: tuple[str, ...] | None
+) -> tuple[IntArray, tuple[str, ...]]:
     """Codes `(N, L)` of the words that occur in at least `least` titles of known items, and these words."""
+    if words is None:
+        words = _vocabulary(titles, known, least, split)
+    # Codes 0 and 1 of the layer are padding and unknown words; neither says anything here.
+    chosen = np.asarray(keras.layers.TextVectorization(split=split, vocabulary=list(words))(titles))
+    return np.maximum(chosen - 1, 0).astype(np.int32), words
+
+
+def _vocabulary(titles: list[str], known: BoolArray, least: int, split: str) -> tuple[str, ...]:
     # A word of new items alone would keep the vector that it was drawn with.
     learnt = [title for title, met in zip(titles, known, strict=True) if met and title.strip()]
     if not learnt:
@@ -171,22 +205,24 @@ def _words(titles: list[str], known: BoolArray, least: int, split: str) -> tuple
     words = tuple(str(word) for word, stays in zip(every, often, strict=True) if stays)
     if not words:
         raise LogError(f"no word occurs in {least} items: ask for fewer with least=, or leave the text out.")
-    # Codes 0 and 1 of the layer are padding and unknown words; neither says anything here.
-    chosen = np.asarray(keras.layers.TextVectorization(split=split, vocabulary=list(words))(titles))
-    return np.maximum(chosen - 1, 0).astype(np.int32), words
+    return words
 
 
-def _interests(names: Catalogue) -> tuple[IntArray, tuple[str, ...]]:
-    held = names.known_interests
+def _interests(names: Catalogue, words: tuple[str, ...] | None) -> tuple[IntArray, tuple[str, ...]]:
+    words = words or names.interests
+    held = np.zeros((len(names.items), len(words)), np.bool_)
+    for place, interest in enumerate(names.interests):
+        if interest in words:
+            held[:, words.index(interest)] = names.known_interests[:, place]
     width = int(held.sum(axis=1).max())
     # The interests of an item come first, in order; then padding.
     order = np.argsort(~held, axis=1, kind="stable")[:, :width]
     codes = np.where(np.take_along_axis(held, order, axis=1), order + 1, 0)
-    return codes.astype(np.int32), names.interests
+    return codes.astype(np.int32), words
 
 
-def _numbers(table: pd.DataFrame, names: Catalogue) -> tuple[Float32, BoolArray]:
-    """Standardised numbers and, behind them, which are known: `(N, 2 P)`; and which items have any."""
+def _numbers(table: pd.DataFrame, names: Catalogue, scale: Scale | None) -> tuple[Float32, BoolArray, Scale]:
+    """Standardised numbers and, behind them, which are known: `(N, 2 P)`; which items have any; the scale."""
     parts = []
     for column in table:
         try:
@@ -201,12 +237,20 @@ def _numbers(table: pd.DataFrame, names: Catalogue) -> tuple[Float32, BoolArray]
     there = ~np.isnan(values)
     if not there.any(axis=0).all():
         raise LogError(f"a feature of {list(table)} is missing for every item: leave it out.")
-    mean, spread = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    standard = np.where(there, (values - mean) / np.where(spread > 0, spread, 1.0), 0.0)
-    return np.concatenate([standard, there], axis=1).astype(np.float32), there.any(axis=1)
+    if scale is None:
+        mean, spread = np.nanmean(values, 0), np.nanstd(values, 0)
+        scale = mean, np.where(spread > 0, spread, 1.0)
+    mean, spread = scale
+    if len(mean) != len(table.columns):
+        raise LogError(f"{len(table.columns)} numbers here, {len(mean)} in the other: name the same columns")
+    standard = np.where(there, (values - mean) / spread, 0.0)
+    both = np.concatenate([standard, there], axis=1).astype(np.float32)
+    return both, there.any(axis=1), scale
 
 
-def _vectors(name: str, given: NDArray[Any], names: Catalogue) -> tuple[Float32, BoolArray]:
+def _vectors(
+    name: str, given: NDArray[Any], names: Catalogue, scale: Scale | None
+) -> tuple[Float32, BoolArray, Scale]:
     items = len(names.items)
     if given.ndim != 2 or len(given) != items or given.shape[1] == 0:
         raise LogError(
@@ -218,9 +262,14 @@ def _vectors(name: str, given: NDArray[Any], names: Catalogue) -> tuple[Float32,
     _refuse((~np.isfinite(rows)).any(axis=1) & ~missing, f"the vectors {name!r}", names)
     if missing.all():
         raise LogError(f"the vectors {name!r} are missing for every item: leave them out.")
-    rows -= rows[~missing].mean(axis=0)
-    spread = np.sqrt(np.mean(rows[~missing] ** 2))
-    return np.where(missing[:, None], 0.0, rows / (spread or 1.0)).astype(np.float32), ~missing
+    if scale is None:
+        mean = rows[~missing].mean(axis=0)
+        spread = np.sqrt(np.mean((rows[~missing] - mean) ** 2, keepdims=True))[0]
+        scale = mean, np.where(spread > 0, spread, 1.0)
+    mean, spread = scale
+    if len(mean) != given.shape[1]:
+        raise LogError(f"the vectors {name!r} have {given.shape[1]} numbers here, {len(mean)} in the other")
+    return np.where(missing[:, None], 0.0, (rows - mean) / spread).astype(np.float32), ~missing, scale
 
 
 def _refuse(wrong: BoolArray, what: str, names: Catalogue) -> None:

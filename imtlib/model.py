@@ -213,6 +213,7 @@ class InterestMigrationModel(keras.Model):
             self.window,
             self.settings["points_weight"],
             self.settings["through_interests"],
+            self.settings["ahead"],
         )
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -25,6 +25,8 @@ class Settings:
             follow it (as FPMC has it: Rendle et al., WWW 2010).
         dropout: share dropped while training.
         window: m, how many coming events the interest points are about.
+        ahead: how many coming events the items' loss is about; the k-th of them counts 1 / k, if it takes
+            place in the scenario that is asked about. Worth more than 1 where items have few lessons.
         points_weight: of the interest points' loss beside that of the next item; 0 leaves them unlearnt.
         max_length: how many of a history's last events are read.
         use_profile: whether the user's given features make the first state.
@@ -35,7 +37,7 @@ class Settings:
             `imtlib.scenarios`. The transition matrix has a part of each scenario in any case.
 
     Raises:
-        ValueError: a name is not one of the choices, or `max_length` is out of range.
+        ValueError: a name is not one of the choices, or `max_length` or `ahead` is out of range.
     """
 
     units: int = 64
@@ -48,6 +50,7 @@ class Settings:
     successors: bool = False
     dropout: float = 0.2
     window: int = 5
+    ahead: int = 1
     points_weight: float = 1.0
     max_length: int = 200
     use_profile: bool = False
@@ -61,3 +64,5 @@ class Settings:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {sorted(known)}")
         if not 1 <= self.max_length <= 2**LEVELS:
             raise ValueError(f"max_length={self.max_length} is not between 1 and {2**LEVELS:,}")
+        if self.ahead < 1:
+            raise ValueError(f"ahead={self.ahead} must be at least 1: the next event always counts")

@@ -13,9 +13,9 @@ from imtlib import transfer
 from imtlib.adapting import ADAPTATIONS, Counts, adapt
 from imtlib.carrying import Carried, carry_over, match
 from imtlib.catalogue import Catalogue
-from imtlib.errors import ModelFileError, UnknownNameError
+from imtlib.errors import LogError, ModelFileError, UnknownNameError
 from imtlib.histories import nobody
-from imtlib.modalities import describe
+from imtlib.modalities import Modalities, describe
 from imtlib.splits import Split
 
 WAYS = [
@@ -32,10 +32,18 @@ def simulated() -> tuple[imt.BehaviourLog, Split]:
 def stirred(log: imt.BehaviourLog, **settings: object) -> imt.InterestMigrationModel:
     """A model none of whose weights is zero or one, as if it had learnt."""
     keras.utils.set_random_seed(0)
-    model = imt.InterestMigrationModel.for_log(log, units=8, heads=2, **{"attention": "state", **settings})
+    return stir(
+        imt.InterestMigrationModel.for_log(log, units=8, heads=2, **{"attention": "state", **settings})
+    )
+
+
+def stir(model: imt.InterestMigrationModel) -> imt.InterestMigrationModel:
+    """Move every weight but those that say what an item is."""
     rng = np.random.default_rng(0)
+    told = [] if model.fused is None else model.fused.told
     for variable in model.weights:
-        variable.assign(np.asarray(variable) + rng.normal(0, 0.3, variable.shape))
+        if all(variable is not one for one in told):
+            variable.assign(np.asarray(variable) + rng.normal(0, 0.3, variable.shape))
     return model
 
 
@@ -159,10 +167,57 @@ def test_titles_match_items_and_a_title_that_stands_twice_matches_none() -> None
         match(names, target, target_items=["a", "b"])
 
 
-def test_a_model_with_modalities_is_refused() -> None:
+def pictured(log: imt.BehaviourLog, like: Modalities | None = None) -> Modalities:
+    """A title, a year and a picture of each item, by its name; the year of every third is not known."""
+    number = np.array([sum(map(ord, name)) for name in log.catalogue.items], np.float64)
+    log.item_features["title"] = [f"the {int(n) % 5} and the {int(n) % 7}" for n in number]
+    log.item_features["year"] = np.where(number % 3 > 0, 1900 + number % 100, np.nan)
+    image = np.sin(number[:, None] * np.arange(1, 4))
+    return describe(log, text=["title"], numbers=["year"], vectors={"image": image}, like=like)
+
+
+def test_with_modalities_a_catalogue_in_another_order_changes_no_score() -> None:
+    log, split = simulated()
+    described = pictured(log)
+    keras.utils.set_random_seed(0)
+    source = stir(imt.InterestMigrationModel.for_log(log, described, units=8, heads=2))
+    other = mapped(log, chosen(log.catalogue, 1, len(log.catalogue.items), 3))
+    moved = carry_over(source, other.catalogue, modalities=pictured(other, like=described))
+    order = log.catalogue.codes("item", other.catalogue.items)
+    np.testing.assert_allclose(
+        moved.model.score(imt.leave_one_out(other).test.histories),
+        source.score(split.test.histories)[:, order],
+        rtol=2e-4,
+        atol=2e-4,
+    )
+    counts = adapt(moved, "lora", rank=1)
+    assert 0 < counts.share < 0.3
+    with pytest.raises(ValueError, match="adapted before"):
+        adapt(moved, "norms")
+
+
+def test_in_the_words_of_another_log_what_it_lacks_is_none() -> None:
     log, _ = simulated()
-    with pytest.raises(ValueError, match="several modalities"):
-        carry_over(imt.InterestMigrationModel.for_log(log, describe(log), units=8), log.catalogue)
+    few = mapped(log, chosen(log.catalogue, 2, 40, 2))
+    theirs = pictured(few)
+    ours = pictured(log, like=theirs)
+    assert ours.vocabularies == theirs.vocabularies
+    place = log.catalogue.codes("item", few.catalogue.items)
+    for name in ("numbers", "image"):
+        np.testing.assert_allclose(ours.vectors[name][place], theirs.vectors[name], rtol=1e-5, atol=1e-6)
+    for mine, codes in zip(ours.bags["interests"][place], theirs.bags["interests"], strict=True):
+        assert set(mine) | {0} == set(codes) | {0}
+    with pytest.raises(LogError, match="name the same columns"):
+        describe(few, text=["title"], like=theirs)
+
+
+def test_other_modalities_than_the_source_has_are_refused() -> None:
+    log, _ = simulated()
+    source = imt.InterestMigrationModel.for_log(log, describe(log), units=8)
+    with pytest.raises(ValueError, match="in the source's words"):
+        carry_over(source, log.catalogue)
+    with pytest.raises(ValueError, match="in the source's words"):
+        carry_over(source, log.catalogue, modalities=pictured(log))
 
 
 def there(seed: int = 0) -> tuple[Carried, Split]:

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from imtlib.amazon import amazon_food_kitchen, read_domains
 from imtlib.augmentation import Augmentation
 from imtlib.baselines import Popularity, SmoothedTransitions
-from imtlib.benchmark import figures, machine, plain, write
+from imtlib.benchmark import as_json, figures, machine, write
 from imtlib.biases import count_biases
 from imtlib.each import each_for_log, fit_each
 from imtlib.evaluation import Report, Scorer, evaluate
@@ -32,41 +32,54 @@ from imtlib.splits import Split, leave_one_out
 from imtlib.training import fit
 from imtlib.vectors import count_vectors
 
-# Few events an item: each history teaches several coming items, is read with other events left out in every
-# epoch, and what is learnt by heart is pulled back hard.
-SETTINGS: dict[str, Any] = {
-    "units": 128,
-    "attention": "state",
-    "sharing": "gate",
-    "ahead": 2,
-    "dropout": 0.6,
-    "max_length": 50,
-}
-FITTING: dict[str, Any] = {
-    "epochs": 30,
+PLAIN: dict[str, Any] = {"units": 128, "attention": "state", "dropout": 0.6, "max_length": 50}
+# Few events an item: what is learnt by heart is pulled back hard.
+PLAINLY: dict[str, Any] = {
+    "epochs": 12,
     "stretch": 50,
     "learning_rate": 0.004,
     "weight_decay": 2.0,
     "negatives": 2048,
-    "augmentation": Augmentation(leave_out=0.4),
     "keep": "last",
     "judged": 200,
 }
+# And each history teaches several coming items, and is read with other events left out in every epoch.
+SETTINGS: dict[str, Any] = {**PLAIN, "units": 256, "sharing": "gate", "ahead": 3}
+FITTING: dict[str, Any] = {**PLAINLY, "epochs": 20, "augmentation": Augmentation(leave_out=0.3)}
 KS = (5, 10)
-Trained = Callable[[Split, int, Path], tuple[Scorer, list[dict[str, float]]]]
-"""From a split, a seed and a folder for epochs: a model, and what its epochs reached."""
 
 
-def shared(split: Split, seed: int, folder: Path) -> tuple[Scorer, list[dict[str, float]]]:
-    """One model of both domains, and what its epochs reached."""
+class Trained(NamedTuple):
+    """A model to be asked, how it was made and fitted, and what its epochs reached."""
+
+    model: Scorer
+    settings: dict[str, Any] | None = None
+    fitting: dict[str, Any] | None = None
+    history: Sequence[dict[str, float]] = ()
+
+
+Train = Callable[[Split, int, Path], Trained]
+"""From a split, a seed and a folder for epochs."""
+
+
+def plain(split: Split, seed: int, folder: Path) -> Trained:
+    """One model of both domains, whose vectors begin at random."""
+    keras.utils.set_random_seed(seed)
+    model = InterestMigrationModel.for_log(split.train, **PLAIN)
+    count_biases(model, split.train)
+    return Trained(model, PLAIN, PLAINLY, fit(model, split, **PLAINLY, seed=seed, folder=folder))
+
+
+def shared(split: Split, seed: int, folder: Path) -> Trained:
+    """One model of both domains, whose vectors begin where counts say."""
     keras.utils.set_random_seed(seed)
     model = InterestMigrationModel.for_log(split.train, **SETTINGS)
     count_biases(model, split.train)
     count_vectors(model, split.train)
-    return model, fit(model, split, **FITTING, seed=seed, folder=folder)
+    return Trained(model, SETTINGS, FITTING, fit(model, split, **FITTING, seed=seed, folder=folder))
 
 
-def each(split: Split, seed: int, folder: Path) -> tuple[Scorer, list[dict[str, float]]]:
+def each(split: Split, seed: int, folder: Path) -> Trained:
     """One model a domain, each of which knows that domain's events alone."""
     keras.utils.set_random_seed(seed)
     models = each_for_log(split.train, **SETTINGS)
@@ -74,17 +87,18 @@ def each(split: Split, seed: int, folder: Path) -> tuple[Scorer, list[dict[str, 
         own = split.train.scenario == code
         count_biases(model, split.train, own)
         count_vectors(model, split.train.where(own))
-    return models, fit_each(models, split, **FITTING, seed=seed, folder=folder)
+    return Trained(models, SETTINGS, FITTING, fit_each(models, split, **FITTING, seed=seed, folder=folder))
 
 
-def counted(floor: Callable[[BehaviourLog], Scorer]) -> Trained:
+def counted(floor: Callable[[BehaviourLog], Scorer]) -> Train:
     """A floor that learns nothing."""
-    return lambda split, seed, folder: (floor(split.train), [])
+    return lambda split, seed, folder: Trained(floor(split.train))
 
 
-MODELS: dict[str, Trained] = {
+MODELS: dict[str, Train] = {
     "popularity": counted(Popularity),
     "smoothed-transitions": counted(SmoothedTransitions),
+    "plain": plain,
     "shared": shared,
     "each": each,
 }
@@ -107,15 +121,16 @@ def run(name: str, pair: str, log: BehaviourLog, seed: int, folder: Path) -> dic
     """Train one model or count one floor, and ask it by both protocols."""
     split, belongs = leave_one_out(log), items_of_scenarios(log)
     began = time.monotonic()
-    model, history = MODELS[name](split, seed, folder)
+    trained = MODELS[name](split, seed, folder)
+    model = trained.model
     minutes = round((time.monotonic() - began) / 60, 2)
     asked = untied(split, log)
     return {
         "pair": pair,
         "model": name,
         "seed": seed,
-        "settings": SETTINGS if history else None,
-        "fitting": plain(FITTING) if history else None,
+        "settings": trained.settings,
+        "fitting": None if trained.fitting is None else as_json(trained.fitting),
         "hash": split.hash,
         "authors": {
             part.name: by_domain(evaluate_sampled(model, part, belongs, ks=KS))
@@ -129,7 +144,7 @@ def run(name: str, pair: str, log: BehaviourLog, seed: int, folder: Path) -> dic
         "machine": machine(),
         "versions": {package: version(package) for package in ("tensorflow", "keras", "numpy", "imtlib")},
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "history": history,
+        "history": trained.history,
     }
 
 

@@ -63,7 +63,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "model": model,
         "seed": seed,
         "settings": getattr(made, "settings", dict(recipe.settings)),
-        "fitting": None if recipe.fitting is None else plain(recipe.fitting),
+        "fitting": None if recipe.fitting is None else as_json(recipe.fitting),
         "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
         "valid": figures(reports["valid"]),
@@ -82,7 +82,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
     }
 
 
-def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as JSON can hold them."""
     return {
         name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

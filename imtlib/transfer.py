@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,14 @@ FLOORS: dict[str, Callable[[BehaviourLog], Scorer]] = {
 }
 
 
-def _market(name: str) -> Callable[[], BehaviourLog]:
-    return lambda: read_markets({name: fetch(XMARKET) / f"{name}_5core.txt"})
+def _market(name: str) -> BehaviourLog:
+    return read_markets({name: fetch(XMARKET) / f"{name}_5core.txt"})
 
 
+# Kept, as one command makes many runs of the same logs.
 LOGS: dict[str, Callable[[], BehaviourLog]] = {
-    "movielens-1m": lambda: load_dataset("movielens-1m"),
-    "movielens-100k": lambda: load_dataset("movielens-100k"),
-    **{f"xmarket-{name}": _market(name) for name in ("uk", "de", "fr")},
+    **{name: cache(partial(load_dataset, name)) for name in ("movielens-1m", "movielens-100k")},
+    **{f"xmarket-{name}": cache(partial(_market, name)) for name in ("uk", "de", "fr")},
 }
 
 

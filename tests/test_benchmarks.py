@@ -33,11 +33,12 @@ def two_shops(users: int = 60, each: int = 20) -> imt.BehaviourLog:
     return imt.read_log(table, items=items, behaviour=None)
 
 
-@pytest.mark.parametrize("name", ["smoothed-transitions", "shared", "each"])
+@pytest.mark.parametrize("name", ["smoothed-transitions", "plain", "shared", "each"])
 def test_two_domains_are_asked_by_both_protocols(name, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(domains, "SETTINGS", {"units": 8, "heads": 2})
     fitting = {"epochs": 1, "judged": 5, "keep": "last", "progress": False}
-    monkeypatch.setattr(domains, "FITTING", fitting)
+    for settings, how in (("PLAIN", "PLAINLY"), ("SETTINGS", "FITTING")):
+        monkeypatch.setattr(domains, settings, {"units": 8, "heads": 2})
+        monkeypatch.setattr(domains, how, fitting)
     found = domains.run(name, "a-b", two_shops(), 0, tmp_path)
     assert found["fitting"] == (None if name == "smoothed-transitions" else fitting)
     assert sum(one["requests"] for one in found["authors"]["test"].values()) == 60

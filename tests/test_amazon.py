@@ -201,3 +201,10 @@ def test_the_split_is_always_the_same(log: BehaviourLog) -> None:
     split = leave_one_out(log)
     assert split.hash.startswith("8a27640e4df7")
     assert len(split.test) == 7144
+
+
+def test_there_is_little_of_each_item(log: BehaviourLog) -> None:
+    split = leave_one_out(log)
+    lessons = np.bincount(split.train.item, minlength=len(log.catalogue.items))
+    assert lessons.mean() == pytest.approx(5.7, abs=0.05)
+    assert (lessons[split.test.target] <= 2).mean() > 0.25

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from imtlib.catalogue import Catalogue
 from imtlib.errors import UnknownNameError
+from imtlib.fused import FusedItems
 from imtlib.modalities import Modalities
 from imtlib.model import InterestMigrationModel
 
@@ -147,13 +148,7 @@ def carry_over(
             than those given.
     """
     matching = match(source.catalogue, target, source_items, target_items)
-    given = None if modalities is None else modalities.widths
-    theirs = None if source.fused is None else source.fused.widths
-    if given != theirs:
-        raise ValueError(
-            f"the source has the modalities {theirs}, and these were given: {given}. Describe the target's "
-            f"items with the same columns, in the source's words: describe(…, like=…)"
-        )
+    _speaks_alike(source.fused, modalities)
     model = InterestMigrationModel(target, modalities, **source.settings)
     if len(source.weights) != len(model.weights):
         raise ValueError(
@@ -166,6 +161,21 @@ def carry_over(
             axes = named.get(id(variable), ())
             variable.assign(_carried(np.asarray(known), np.asarray(variable), axes, matching))
     return Carried(model, matching)
+
+
+def _speaks_alike(source: FusedItems | None, modalities: Modalities | None) -> None:
+    theirs = None if source is None else source.widths
+    given = None if modalities is None else modalities.widths
+    if theirs != given:
+        apart = f"the source has the modalities {theirs}, and these were given: {given}"
+    elif source and modalities and source.shapes["language"] != modalities.language:
+        apart = f"the modalities {given} are those of the source in size, but of other words or scales"
+    else:
+        return
+    raise ValueError(
+        f"{apart}. Describe the target's items with the same columns, in the source's words: "
+        f"describe(…, like=…)"
+    )
 
 
 def named_weights(model: InterestMigrationModel) -> Weights:

@@ -102,6 +102,7 @@ class FusedItems(keras.layers.Layer):
         units: width d.
         bags: by name, L and V of each; see `imtlib.modalities.Modalities`.
         vectors: by name, D of each.
+        language: what codes and numbers mean, `Modalities.language`.
     """
 
     def __init__(
@@ -110,13 +111,15 @@ class FusedItems(keras.layers.Layer):
         units: int,
         bags: Mapping[str, tuple[int, int]],
         vectors: Mapping[str, int],
+        language: str,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sizes = {"items": items, "units": units}
-        self.shapes: dict[str, dict[str, Any]] = {
+        self.shapes: dict[str, Any] = {
             "bags": {k: list(v) for k, v in bags.items()},
             "vectors": dict(vectors),
+            "language": language,
         }
         self.modalities = ("id", *bags, *vectors)
         many = len(self.modalities)

@@ -7,6 +7,8 @@ image or audio encoder made of the item; a small network reads it. What is missi
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -59,8 +61,9 @@ class Modalities:
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """Sizes alone, as a model's configuration holds them: of each bag L and V, of each vector D."""
+        """As a model's configuration holds them: of each bag L and V, of each vector D, and the language."""
         return {
+            "language": self.language,
             "bags": {name: [bag.shape[1], len(self.vocabularies[name])] for name, bag in self.bags.items()},
             "vectors": {name: rows.shape[1] for name, rows in self.vectors.items()},
         }
@@ -70,6 +73,15 @@ class Modalities:
         """How many codes each bag has words for, and how many numbers each vector has, by name."""
         words = {name: len(vocabulary) for name, vocabulary in self.vocabularies.items()}
         return words | {name: rows.shape[1] for name, rows in self.vectors.items()}
+
+    @property
+    def language(self) -> str:
+        """SHA-256, in hex, of what codes and numbers mean: of vocabularies and scales, whatever the items.
+
+        A model that has learnt one language takes words of another for its own, and does not notice.
+        """
+        scales = {name: [np.asarray(part).tolist() for part in scale] for name, scale in self.scales.items()}
+        return hashlib.sha256(json.dumps([dict(self.vocabularies), scales]).encode()).hexdigest()
 
     def keep(self, *names: str) -> Modalities:
         """The same items with some modalities alone.
@@ -89,7 +101,9 @@ class Modalities:
         return replace(
             self,
             bags={name: bag for name, bag in self.bags.items() if name in names},
+            vocabularies={name: words for name, words in self.vocabularies.items() if name in names},
             vectors={name: rows for name, rows in self.vectors.items() if name in names},
+            scales={name: scale for name, scale in self.scales.items() if name in names},
             present=present,
         )
 

@@ -109,7 +109,7 @@ PLANS = {
         source=None,
         scratch={**FITTED, "batch": 16, "epochs": 20},
         adapting={**FITTED, "batch": 16, "epochs": 10},
-        thin={**FITTED, "batch": 16, "epochs": 10},
+        thin={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
     ),
     **{f"xmarket-{name}": MARKET for name in ("uk", "de", "fr")},
 }

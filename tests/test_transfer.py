@@ -220,6 +220,37 @@ def test_other_modalities_than_the_source_has_are_refused() -> None:
         carry_over(source, log.catalogue, modalities=pictured(log))
 
 
+def test_words_of_another_language_are_refused_though_as_many() -> None:
+    log, _ = simulated()
+    source = imt.InterestMigrationModel.for_log(log, pictured(log), units=8)
+    assert pictured(log).language == pictured(log).language
+    log.item_features["title"] = log.item_features["title"].str.replace("the", "one")
+    other = describe(log, text=["title"], numbers=["year"], vectors={"image": np.eye(60, 3)})
+    assert other.widths == pictured(log).widths
+    with pytest.raises(ValueError, match="of other words or scales"):
+        carry_over(source, log.catalogue, modalities=other)
+
+
+def test_an_item_that_nobody_met_is_known_by_what_it_is() -> None:
+    log, _ = simulated()
+    described = pictured(log)
+    source = stir(imt.InterestMigrationModel.for_log(log, described, units=8, heads=2))
+    place = log.catalogue.items.index("i12")
+    renamed = (*log.catalogue.items[:place], "21i", *log.catalogue.items[place + 1 :])
+    target = replace(
+        log.where(log.item != place),
+        catalogue=replace(log.catalogue, items=renamed),
+        item_features=log.item_features.set_axis(list(renamed)),
+    )
+    moved = carry_over(source, target.catalogue, modalities=pictured(target, like=described))
+    hidden = described.present.copy()
+    hidden[place, 0] = False
+    source.fused.show(hidden)
+    table, theirs = (np.asarray(model.fused.embeddings) for model in (moved.model, source))
+    np.testing.assert_allclose(table[place], theirs[place], rtol=1e-5, atol=1e-6)
+    assert np.abs(table[place]).max() > 0.05
+
+
 def there(seed: int = 0) -> tuple[Carried, Split]:
     """A source carried over to a log that has a new scenario and new items, its own."""
     log, _ = simulated()

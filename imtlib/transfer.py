@@ -107,7 +107,7 @@ PLANS = {
     "movielens-1m": Plan(
         settings={},
         source=None,
-        scratch={**FITTED, "batch": 16, "epochs": 20},
+        scratch={**FITTED, "batch": 16, "epochs": 20, "learning_rate": 0.005},
         adapting={**FITTED, "batch": 16, "epochs": 10},
         thin={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
     ),

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from worlds import trained
 
 from imtlib.batching import TrainingBatches
@@ -92,6 +94,16 @@ def test_callbacks_are_handed_the_figures_of_every_epoch(split: Split, tmp_path:
     assert list(kept) == ["epoch", "loss", "val_HR@10", "val_NDCG@10"]
     for column in list(kept)[1:]:
         np.testing.assert_allclose(kept[column], [row[column.removeprefix("val_")] for row in history])
+
+
+def test_tensorboard_shows_the_figures_of_every_epoch(split: Split, tmp_path: Path) -> None:
+    board = keras.callbacks.TensorBoard(tmp_path)
+    history = fit(new_model(split), split, epochs=2, progress=False, callbacks=[board])
+    for part, tag, figure in (("train", "epoch_loss", "loss"), ("validation", "epoch_NDCG@10", "NDCG@10")):
+        kept = EventAccumulator(str(tmp_path / part))
+        kept.Reload()
+        shown = [float(tf.make_ndarray(one.tensor_proto)) for one in kept.Tensors(tag)]
+        np.testing.assert_allclose(shown, [row[figure] for row in history], rtol=1e-6)
 
 
 def test_the_last_epoch_or_the_best_is_kept(split: Split, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class FusedItems(keras.layers.Layer):
         units: width d.
         bags: by name, L and V of each; see `imtlib.modalities.Modalities`.
         vectors: by name, D of each.
-        language: what codes and numbers mean, `Modalities.language`.
+        language: what codes and numbers mean, `Modalities.language`; by default nothing is said of it.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class FusedItems(keras.layers.Layer):
         units: int,
         bags: Mapping[str, tuple[int, int]],
         vectors: Mapping[str, int],
-        language: str,
+        language: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -231,6 +231,16 @@ def test_words_of_another_language_are_refused_though_as_many() -> None:
         carry_over(source, log.catalogue, modalities=other)
 
 
+def test_what_is_kept_of_the_modalities_can_be_carried_over() -> None:
+    log, _ = simulated()
+    kept = pictured(log).keep("id", "numbers")
+    assert set(kept.widths) == set(kept.scales) == {"numbers"}
+    source = imt.InterestMigrationModel.for_log(log, kept, units=8)
+    assert source.fused.widths == kept.widths
+    moved = carry_over(source, log.catalogue, modalities=kept)
+    assert not moved.matching.new("item").any()
+
+
 def test_an_item_that_nobody_met_is_known_by_what_it_is() -> None:
     log, _ = simulated()
     described = pictured(log)

@@ -67,7 +67,7 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 benchmark: $(READY)  ## every run that has no file under results/ yet: hours, and may be stopped and started again
 	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
 	$(BIN)/python benchmarks/modalities.py
-	$(BIN)/python benchmarks/tasks.py --seed 0 1
+	$(BIN)/python benchmarks/tasks.py --seed 0 1 2
 	$(BIN)/python benchmarks/domains.py --model popularity smoothed-transitions
 	$(BIN)/python benchmarks/domains.py --model shared --seed 0 1 2 3 4
 

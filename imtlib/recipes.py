@@ -68,14 +68,15 @@ class Recipe:
 
 
 OURS = {"units": 148, "layers": 2, "dropout": 0.3}
-WIDE: dict[str, Any] = {"rank": 24, "matrix_from_state": True, "successors": True}
-# The last epoch is kept: chosen by a thousand requests, one of the middle was taken for the best.
-FITTED = {"epochs": 20, "keep": "last", "judged": 1000}
+SEES: dict[str, Any] = {"rank": 24, "matrix_from_state": True}
+# Small batches, so that twenty epochs are many steps. The last epoch is kept: chosen by a thousand requests,
+# one of the middle was taken for the best.
+FITTED = {"epochs": 20, "batch": 16, "learning_rate": 0.002, "keep": "last", "judged": 1000}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}
 
 
 def _ours(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) -> Recipe:
-    return Recipe(InterestMigrationModel.for_log, {**OURS, **settings}, FITTED, prepare)
+    return Recipe(InterestMigrationModel.for_log, {**OURS, **SEES, **settings}, FITTED, prepare)
 
 
 def _baseline(fitting: Mapping[str, Any], **settings: Any) -> Recipe:
@@ -92,9 +93,9 @@ MODELS = {
     "sasrec-interests": _baseline({**FITTED, "stretch": 200}, **PUBLISHED_SASREC, told_interests=True),
     "direct": _ours(through_interests=False),
     "migration": _ours(),
-    "migration-successors": _ours(**WIDE),
+    "migration-no-attention": _ours(attention="none"),
+    "migration-context": _ours(rank=8, matrix_from_state=False),
     "migration-request-time": _ours(use_request_time=True),
-    "migration-successors-request-time": _ours(**WIDE, use_request_time=True),
     "migration-shuffled": _ours(_shuffled),
     "migration-learnt": _ours(_from_behaviour),
 }

@@ -40,11 +40,15 @@ class RecurrentStates(keras.layers.Layer):
 
     def __init__(self, units: int, layers: int, dropout: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # As for self-attention below: tied embeddings begin small, and GRUs that see next to nothing learn
+        # nothing for epochs.
+        self.scale = units**0.5
         self.drops = [keras.layers.Dropout(dropout) for _ in range(layers)]
         self.grus = [keras.layers.GRU(units, return_sequences=True) for _ in range(layers)]
 
     def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:
         """Embedded items `(B, T, d)` give states of the same shape; `real` is not needed."""
+        x = x * self.scale
         for drop, gru in zip(self.drops, self.grus, strict=True):
             x = gru(drop(x, training=training))
         return x

@@ -253,7 +253,8 @@ def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
     for path in files:
         kept = json.loads(path.read_text("utf8"))
         assert path.name == f"{kept['model']}-seed{kept['seed']}.json"
-        assert (path.parent.parent.name, path.parent.name) == (kept["dataset"], kept["split"])
+        log = path.parent.parent.name.removesuffix("-followers")
+        assert (log, path.parent.name) == (kept["dataset"], kept["split"])
         assert len(kept["rank"]) == len(kept["loss"]) == kept["requests"]["test"]
         hits = [rank is not None and rank <= 10 for rank in kept["rank"]]
         assert sum(hits) / len(hits) == pytest.approx(kept["test"]["HR@10"], abs=1e-5)

@@ -31,6 +31,8 @@ FITTING: dict[str, Any] = {"epochs": 12, "batch": 32, "learning_rate": 0.01, "ke
 CHOICES = {
     "id": None,
     "id-interests": ("id", "interests"),
+    "id-title": ("id", "text"),
+    "id-year": ("id", "numbers"),
     "id-title-year": ("id", "text", "numbers"),
     "all": ("id", "text", "numbers", "interests"),
     "all-hiding": ("id", "text", "numbers", "interests"),

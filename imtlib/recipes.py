@@ -148,11 +148,19 @@ def _way(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) ->
     return _small(prepare, {"epochs": 6, "keep": "best", "judged": 1000}, **settings)
 
 
+def common_matrix(log: BehaviourLog, **settings: Any) -> InterestMigrationModel:
+    """A model whose scenarios have one matrix A in common and no $B^{s}$ of their own: it stays at zero."""
+    model = InterestMigrationModel.for_log(log, **settings)
+    model.migration_matrix.by_scenario.trainable = False
+    return model
+
+
 WAYS = {
     "each": replace(_way(), make=each_for_log, fit=fit_each),
     "untold": _way(_untold),
     "shared": _way(),
+    "shared-common-matrix": replace(_way(), make=common_matrix),
     "shared-gate": _way(sharing="gate"),
     "shared-star": _way(sharing="star"),
 }
-"""Ways to serve several scenarios: one model each, one that is told no scenario, and three that share."""
+"""Ways to serve several scenarios: one model each, one that is told no scenario, and four that share."""

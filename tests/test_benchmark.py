@@ -13,8 +13,10 @@ import pytest
 
 from imtlib import benchmark
 from imtlib.benchmark import machine, peak_memory, run, write
-from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
+from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS, common_matrix
 from imtlib.simulation import simulate
+from imtlib.splits import leave_one_out
+from imtlib.training import fit
 
 SMALL = {"units": 16, "layers": 1}
 CHOSEN = (
@@ -27,6 +29,7 @@ CHOSEN = (
     "small-users-30",
     "untold",
     "each",
+    "shared-common-matrix",
 )
 
 
@@ -91,3 +94,12 @@ def test_machine_and_memory_are_stated() -> None:
     assert about["threads"] >= 1
     assert 50 < peak_memory() < 1_000_000
     assert set(SPLITS) == {"leave-one-out", "time"}
+
+
+def test_scenarios_with_a_common_matrix_have_nothing_of_their_own_in_it() -> None:
+    log, _ = simulate(60, 30, 4, ("shop", "video"), events=8, seed=3)
+    split = leave_one_out(log)
+    model = common_matrix(split.train, units=8, heads=2)
+    fit(model, split, epochs=1, batch=16, judged=5, progress=False)
+    assert not np.any(model.migration_matrix.by_scenario)
+    assert np.any(model.migration_matrix.common)

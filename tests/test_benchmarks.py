@@ -1,8 +1,10 @@
-"""The commands under benchmarks/ that write results: two domains, and what each task gives the others."""
+"""The commands under benchmarks/ that write results: domains, tasks, new items and new users."""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,14 @@ import pandas as pd
 import pytest
 
 import imtlib as imt
+from imtlib.new_items import hold_out_items
+from imtlib.new_users import hold_out_users
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
 import domains
+import modalities
+import new_users
 import tasks
 
 
@@ -67,3 +73,64 @@ def test_points_are_held_against_the_five_events_after_the_tenth() -> None:
     assert 0 < found["average precision"] <= 1
     assert 0 < tasks.matrix(model, people, truth) < 1
     assert tasks.items(model, people, truth)["share of the achievable"] < 1
+
+
+def test_any_pair_in_the_form_of_the_authors_is_read_by_path(tmp_path, monkeypatch) -> None:
+    # Everybody meets twenty items of each domain that nobody else meets.
+    lines = [
+        f"{user} "
+        + " ".join(
+            f"{1 + 20 * user + day // 2 + 1200 * ((day + user) % 2)}|{86_400 * day}" for day in range(40)
+        )
+        for user in range(60)
+    ]
+    (tmp_path / "events.txt").write_text("\n".join(lines))
+    items = {f"item {code}": [code, int(code > 1200)] for code in range(1, 2401)}
+    (tmp_path / "items.json").write_text(json.dumps(items))
+    given = [
+        "--files",
+        str(tmp_path / "events.txt"),
+        str(tmp_path / "items.json"),
+        "--domains",
+        "film",
+        "book",
+    ]
+    where = ["--results", str(tmp_path / "results"), "--runs", str(tmp_path / "runs")]
+    monkeypatch.setattr(sys, "argv", ["domains.py", "--model", "popularity", *given, *where])
+    domains.main()
+    found = json.loads((tmp_path / "results" / "film-book" / "popularity-seed0.json").read_text("utf8"))
+    assert set(found["authors"]["test"]) == {"film", "book"}
+    assert sum(one["requests"] for one in found["untied"]["test"].values()) == 60
+
+
+def test_new_items_are_asked_three_ways_and_with_each_modality_missing(tmp_path, monkeypatch) -> None:
+    log, _ = imt.simulate(80, 60, 4, ("shop", "video"), events=12, seed=3)
+    names = log.catalogue.items
+    table = pd.DataFrame(
+        {"item": names, "title": [f"a thing {name}" for name in names], "year": np.arange(len(names))}
+    )
+    log = replace(log, item_features=table)
+    new = hold_out_items(log, share=0.2, least=1)
+    monkeypatch.setattr(modalities, "SETTINGS", {"units": 8, "heads": 2})
+    monkeypatch.setattr(modalities, "FITTING", {"epochs": 1, "judged": 5, "keep": "last"})
+    found = modalities.run("id-title", 0, new, tmp_path)
+    assert found["modalities"] == ["id", "text"]
+    assert set(found["one missing"]) == {"id", "text"}
+    assert found["requests"]["new"] == found["requests"]["among"] == len(found["rank"])
+    assert 1 <= min(found["rank"]) <= max(found["rank"]) <= found["new items"]
+
+
+def test_new_users_are_asked_after_each_number_of_their_events(monkeypatch) -> None:
+    log, _ = imt.simulate(60, 40, 4, ("shop", "video"), events=14, seed=3)
+    new = hold_out_users(log, 0.3, 10)
+    monkeypatch.setitem(new_users.SETTINGS, "simulated-small", {"units": 8, "heads": 2})
+    monkeypatch.setitem(new_users.FITTING, "simulated-small", {"epochs": 1, "batch": 16, "judged": 5})
+    for name, asked in (
+        ("popularity", [0, 1, 2, 5, 10]),
+        ("model", [0, 1, 2, 5, 10]),
+        ("scratch", [2, 5, 10]),
+    ):
+        found = new_users.run("simulated-small", name, 0, new)
+        assert list(found) == asked
+        kept = new_users.told("simulated-small", name, 0, new, found)
+        assert {len(ranks) for ranks in kept["rank"].values()} == {len(new.users)}

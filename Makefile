@@ -71,7 +71,8 @@ benchmark: $(READY)  ## every run that has no file under results/ yet: hours, an
 	$(BIN)/python benchmarks/domains.py --model popularity smoothed-transitions
 	$(BIN)/python benchmarks/domains.py --model shared plain --seed 0 1 2 3 4
 	$(BIN)/python benchmarks/domains.py --model each --seed 1
-	$(BIN)/python benchmarks/new_users.py movielens-100k simulated-small
+	$(BIN)/python benchmarks/new_users.py movielens-100k --seed 0 1
+	$(BIN)/python benchmarks/new_users.py simulated-small
 
 check: $(READY)  ## style, types, and what must hold of the repository
 	$(BIN)/ruff check

@@ -1,8 +1,9 @@
 """Transfer, measured: `python -m imtlib.transfer movielens-1m movielens-100k --how lora-4 --share 0.1`.
 
 A model of the source is carried over to the target, adapted to a share of the target's users, and asked about
-all of them; `scratch` is the same model, trained on that share alone. One JSON file a run; a run that has its
-file is left alone.
+all of them; `scratch` is the same model, trained on that share alone. Besides the logs known by name, source
+and target may each be the path of a market's file, as `imtlib.xmarket.read_markets` reads it. One JSON file a
+run; a run that has its file is left alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from importlib.metadata import version
@@ -56,11 +57,21 @@ def _market(name: str) -> BehaviourLog:
     return read_markets({name: fetch(XMARKET) / f"{name}_5core.txt"})
 
 
-# Kept, as one command makes many runs of the same logs.
 LOGS: dict[str, Callable[[], BehaviourLog]] = {
-    **{name: cache(partial(load_dataset, name)) for name in ("movielens-1m", "movielens-100k")},
-    **{f"xmarket-{name}": cache(partial(_market, name)) for name in ("uk", "de", "fr")},
+    **{name: partial(load_dataset, name) for name in ("movielens-1m", "movielens-100k")},
+    **{f"xmarket-{name}": partial(_market, name) for name in ("uk", "de", "fr")},
 }
+
+
+# Kept, as one command makes many runs of the same logs.
+@cache
+def _log(name: str) -> BehaviourLog:
+    return LOGS[name]() if name in LOGS else read_markets({_label(name): name})
+
+
+def _label(name: str) -> str:
+    """What a result calls a log: its name, or that of its file without the ending."""
+    return name if name in LOGS else Path(name).stem
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ PLANS = {
     ),
     **{f"xmarket-{name}": MARKET for name in ("uk", "de", "fr")},
 }
-"""By source."""
+"""By source; a market's file has the plan of the markets."""
 
 
 def titles(log: BehaviourLog) -> list[str] | None:
@@ -126,7 +137,7 @@ def titles(log: BehaviourLog) -> list[str] | None:
 
 def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[InterestMigrationModel, BehaviourLog]:
     """The trained model of a source, and its log; training goes on from what `runs` holds."""
-    log = LOGS[name]()
+    log = _log(name)
     if plan.source is None:
         return load_pretrained(name), log
     split = leave_one_out(log)
@@ -134,7 +145,7 @@ def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[Interest
     model = InterestMigrationModel.for_log(split.train, **plan.settings)
     taught = plan.taught(split.train)
     plan.begin(model, split.train, taught)
-    fit(model, split, **plan.source, lessons=taught, seed=seed, folder=runs / f"{name}-seed{seed}")
+    fit(model, split, **plan.source, lessons=taught, seed=seed, folder=runs / f"{_label(name)}-seed{seed}")
     return model, log
 
 
@@ -156,7 +167,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
     """Carry a model over, adapt it, and ask it; or train one from scratch; or count.
 
     Args:
-        source, target: names of logs.
+        source, target: names of logs, or paths of markets' files.
         how: of `HOWS`, `"scratch"`, or one of `FLOORS`.
         share: of the target's users, from 0 to 1, that may be learnt from.
         seed: of the share, of first weights and of training.
@@ -165,7 +176,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
     Returns:
         What the result file holds: see `results/README.md`.
     """
-    plan, log = PLANS[source], LOGS[target]()
+    plan, log = PLANS.get(source, MARKET), _log(target)
     whole = leave_one_out(log)
     split = share_of_users(whole, share, seed)
     asked = plan.asked(whole, log)
@@ -173,8 +184,8 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
     model, counts, matched = _made(source, how, plan, split, log, seed, runs)
     report = evaluate(model, asked.test)
     return {
-        "source": source,
-        "target": target,
+        "source": _label(source),
+        "target": _label(target),
         "how": how,
         "share": share,
         "seed": seed,
@@ -228,11 +239,25 @@ def _made(
     return moved.model, counts, matched
 
 
+def _known(text: str, names: Iterable[str]) -> str:
+    if text in names or Path(text).is_file():
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no file and none of {', '.join(names)}")
+
+
+def _source(text: str) -> str:
+    return _known(text, PLANS)
+
+
+def _target(text: str) -> str:
+    return _known(text, LOGS)
+
+
 def main() -> None:
     """Parse the arguments; run what has no file yet; print the figures."""
     parser = argparse.ArgumentParser(prog="python -m imtlib.transfer", description=__doc__)
-    parser.add_argument("source", choices=PLANS)
-    parser.add_argument("target", choices=LOGS)
+    parser.add_argument("source", type=_source, help=f"{', '.join(PLANS)}, or the path of a market's file")
+    parser.add_argument("target", type=_target, help=f"{', '.join(LOGS)}, or the path of a market's file")
     known = [*HOWS, "scratch", *FLOORS]
     parser.add_argument("--how", choices=known, nargs="+", default=known)
     parser.add_argument("--share", type=float, nargs="+", default=[1.0], help="of the target's users")
@@ -241,8 +266,8 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where epochs are kept")
     given = parser.parse_args()
     for seed, share, how in itertools.product(given.seed, given.share, given.how):
-        name = f"{given.source}--{given.target}/{how}-share{share:g}-seed{seed}"
-        path = given.results / "transfer" / f"{name}.json"
+        pair = f"{_label(given.source)}--{_label(given.target)}"
+        path = given.results / "transfer" / pair / f"{how}-share{share:g}-seed{seed}.json"
         if path.exists():
             print(f"{path} is there already. To run it again, move it away.")
             continue

@@ -159,7 +159,7 @@ WAYS = {
     "each": replace(_way(), make=each_for_log, fit=fit_each),
     "untold": _way(_untold),
     "shared": _way(),
-    "shared-common-matrix": replace(_way(), make=common_matrix),
+    "shared-gate-common-matrix": replace(_way(sharing="gate"), make=common_matrix),
     "shared-gate": _way(sharing="gate"),
     "shared-star": _way(sharing="star"),
 }

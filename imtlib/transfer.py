@@ -33,6 +33,7 @@ from imtlib.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.pretrained import load_pretrained
 from imtlib.protocols import alone, untied
+from imtlib.simulation import simulate
 from imtlib.splits import Split, leave_one_out
 from imtlib.training import fit
 from imtlib.xmarket import XMARKET, read_markets
@@ -58,8 +59,11 @@ def _market(name: str) -> BehaviourLog:
 
 
 LOGS: dict[str, Callable[[], BehaviourLog]] = {
-    **{name: partial(load_dataset, name) for name in ("movielens-1m", "movielens-100k")},
+    **{name: partial(load_dataset, name) for name in ("movielens-1m", "movielens-100k", "simulated-small")},
     **{f"xmarket-{name}": partial(_market, name) for name in ("uk", "de", "fr")},
+    # New people under the laws of simulated-small, and people under other laws with the same names.
+    "simulated-same-laws": lambda: simulate(400, seed=1)[0],
+    "simulated-other-laws": lambda: simulate(400, world=1)[0],
 }
 
 
@@ -123,6 +127,13 @@ PLANS = {
         thin={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
     ),
     **{f"xmarket-{name}": MARKET for name in ("uk", "de", "fr")},
+    "simulated-small": Plan(
+        settings={},
+        source=None,
+        scratch={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
+        adapting={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.003},
+        thin={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
+    ),
 }
 """By source; a market's file has the plan of the markets."""
 

@@ -29,7 +29,7 @@ CHOSEN = (
     "small-users-30",
     "untold",
     "each",
-    "shared-common-matrix",
+    "shared-gate-common-matrix",
 )
 
 

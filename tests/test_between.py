@@ -59,11 +59,11 @@ def test_migration_is_turned_off_down_and_up() -> None:
     # Off: whatever the last interest was, the next one comes as at the start.
     assert np.ptp(off.matrix[APART], axis=1).max() < 1e-12
     np.testing.assert_allclose(off.lift[APART], 1, rtol=1e-12)
-    np.testing.assert_allclose(off.told[APART], 0, atol=1e-12)
+    np.testing.assert_allclose(off.information[APART], 0, atol=1e-12)
     spans = [np.ptp(found.matrix[APART], axis=1) for found in (down, up)]
     np.testing.assert_allclose(spans[0], spans[1] / 2, rtol=1e-9)
-    assert down.told[APART].min() > 0.01
-    assert (down.told[APART] < up.told[APART] - 0.05).all()
+    assert down.information[APART].min() > 0.01
+    assert (down.information[APART] < up.information[APART] - 0.05).all()
 
 
 def test_lift_is_over_the_chance_of_the_same_pair(half) -> None:
@@ -73,13 +73,13 @@ def test_lift_is_over_the_chance_of_the_same_pair(half) -> None:
     np.testing.assert_allclose(found.chance[0, 1], chance)
     np.testing.assert_allclose(found.lift[0, 1], found.matrix[0, 1] / chance)
     told = (n / n.sum()) @ (found.matrix[0, 1] * np.log(found.matrix[0, 1] / chance)).sum(axis=1)
-    assert found.told[0, 1] == pytest.approx(told)
+    assert found.information[0, 1] == pytest.approx(told)
 
 
 def test_no_context_is_no_number() -> None:
     log, truth = a_log(1.0, stay=1.0)
     found = true_between(truth, log)
-    for values in (found.matrix, found.lift, found.chance, found.told):
+    for values in (found.matrix, found.lift, found.chance, found.information):
         assert np.isnan(values[APART]).all()
         assert np.isfinite(values[~APART]).all()
     with pytest.raises(LogError, match="whole log"):

@@ -64,13 +64,31 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 	@test -f _build/html/index.html || $(MAKE) book
 	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/test_accessibility.py
 
+ABLATIONS = small small-direct small-no-attention small-constant-query small-self-attention small-lstm small-one-task \
+  small-no-dropout small-no-decay small-crop-8 small-leave-out small-substitute small-reorder small-users-10 small-users-30
+WAYS = each untold shared shared-gate-common-matrix shared-gate shared-star
+MARKET_WAYS = popularity smoothed-transitions all lora-1
+
 benchmark: $(READY)  ## every run that has no file under results/ yet: hours, and may be stopped and started again
 	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
+	$(BIN)/python -m imtlib.benchmark simulated-small --split leave-one-out --seed 0 1 2 --model $(ABLATIONS)
+	for log in unlike late; do \
+	  $(BIN)/python -m imtlib.benchmark simulated-$$log --split leave-one-out --seed 0 1 2 --model $(WAYS) || exit 1; done
+	$(BIN)/python -m imtlib.transfer movielens-1m movielens-100k --share 0.01 0.03 0.1 0.3 1 --seed 0 1
+	for pair in "uk xmarket-de" "uk xmarket-fr" "de xmarket-fr" "fr xmarket-de" "de xmarket-uk" "fr xmarket-uk"; do \
+	  $(BIN)/python -m imtlib.transfer xmarket-$$pair --how $(MARKET_WAYS) --seed 0 1 2 || exit 1; done
+	for market in de fr; do \
+	  $(BIN)/python -m imtlib.transfer xmarket-uk xmarket-$$market --how none scratch norms --seed 0 1 2 || exit 1; done
+	for laws in same other; do \
+	  $(BIN)/python -m imtlib.transfer simulated-small simulated-$$laws-laws --share 0.25 --seed 0 1 2 \
+	    --how popularity none norms heads lora-4 all scratch || exit 1; done
 	$(BIN)/python benchmarks/modalities.py
+	for draw in 1 2; do \
+	  $(BIN)/python benchmarks/modalities.py --draw $$draw --model id id-title id-year all --seed 0 || exit 1; done
 	$(BIN)/python benchmarks/tasks.py --seed 0 1 2
 	$(BIN)/python benchmarks/domains.py --model popularity smoothed-transitions
 	$(BIN)/python benchmarks/domains.py --model shared plain --seed 0 1 2 3 4
-	$(BIN)/python benchmarks/domains.py --model each --seed 1
+	$(BIN)/python benchmarks/domains.py --model each --seed 0 1
 	$(BIN)/python benchmarks/new_users.py movielens-100k --seed 0 1
 	$(BIN)/python benchmarks/new_users.py simulated-small
 

@@ -1,7 +1,8 @@
 """What each modality adds, for all items and for new ones: `python benchmarks/modalities.py`.
 
 A thousand users of MovieLens-1M, a tenth of the films held out as new. One file a run goes to
-`results/modalities/`; a run that has its file is left alone. The benchmark of the library asks one test part,
+`results/modalities/`; a run that has its file is left alone. With `--draw 1` other films are new; those runs
+have a folder of their own. The benchmark of the library asks one test part,
 this one asks three, so it has a command of its own.
 """
 
@@ -30,6 +31,7 @@ SETTINGS: dict[str, Any] = {"units": 48, "heads": 2, "dropout": 0.2}
 FITTING: dict[str, Any] = {"epochs": 12, "batch": 32, "learning_rate": 0.01, "keep": "last", "judged": 200}
 CHOICES = {
     "id": None,
+    "id-protected": ("id",),
     "id-interests": ("id", "interests"),
     "id-title": ("id", "text"),
     "id-year": ("id", "numbers"),
@@ -40,12 +42,12 @@ CHOICES = {
 HIDE = {"all-hiding": 0.3}
 
 
-def some_users() -> NewItems:
-    """The events of the users drawn, a tenth of their items new: the same for every run."""
+def some_users(draw: int) -> NewItems:
+    """The events of the users drawn, the same for every run; a tenth of their items new, by `draw`."""
     log = load_dataset("movielens-1m")
     drawn = np.zeros(len(log.users), np.bool_)
     drawn[np.random.default_rng(0).choice(len(log.users), USERS, replace=False)] = True
-    return hold_out_items(log.where(drawn[log.user]))
+    return hold_out_items(log.where(drawn[log.user]), seed=draw)
 
 
 def parts(model: Scorer, new: NewItems) -> dict[str, Report]:
@@ -121,6 +123,7 @@ def _told(name: str, seed: int, model: Scorer, new: NewItems) -> dict[str, Any]:
         **{part: figures(report) for part, report in reports.items()},
         "machine": machine(),
         "versions": {package: version(package) for package in ("tensorflow", "keras", "numpy", "imtlib")},
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "rank": [int(r) for r in among.rank],
         "loss": [round(float(x), 4) for x in among.loss],
     }
@@ -131,11 +134,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", choices=CHOICES, nargs="+", default=list(CHOICES))
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--draw", type=int, default=0, help="which films are new")
     parser.add_argument("--results", type=Path, default=Path("results/modalities"))
     parser.add_argument("--runs", type=Path, default=Path("runs/modalities"))
     given = parser.parse_args()
-    new = some_users()
+    new = some_users(given.draw)
     print(new.split)
+    folders = (given.results, given.runs)
+    results, kept = folders if given.draw == 0 else (one / f"draw-{given.draw}" for one in folders)
     floors: dict[str, Scorer] = {
         "popularity": Popularity(new.split.train),
         "interests-alone": InterestsAlone(new.split.train),
@@ -143,12 +149,12 @@ def main() -> None:
     chance = {"new": chance_of_hit(new.requests, 10), "among": chance_of_hit(new.requests, 10, new.items)}
     for name, floor in floors.items():
         told = _told(name, 0, floor, new)
-        write({**told, "chance of HR@10": chance}, given.results / f"{name}-seed0.json")
+        write({**told, "chance of HR@10": chance}, results / f"{name}-seed0.json")
     for seed in given.seed:
         for name in given.model:
-            path = given.results / f"{name}-seed{seed}.json"
+            path = results / f"{name}-seed{seed}.json"
             if not path.exists():
-                found = run(name, seed, new, given.runs / f"{name}-seed{seed}")
+                found = run(name, seed, new, kept / f"{name}-seed{seed}")
                 write(found, path)
                 shown = {part: found[part]["HR@10"] for part in ("known", "new", "among")}
                 print(path, shown, f"{found['minutes']} minutes", flush=True)

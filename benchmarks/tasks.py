@@ -103,6 +103,7 @@ def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
         else None,
         "minutes": round((time.monotonic() - began) / 60, 2),
         "machine": machine(),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "versions": {package: version(package) for package in ("tensorflow", "keras", "numpy", "imtlib")},
         "history": history,
     }

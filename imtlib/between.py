@@ -81,6 +81,10 @@ def learnt_between(model: InterestMigrationModel, log: BehaviourLog, batch: int 
 
     Each context counts for an interest as far as the model believes in it.
 
+    A model whose matrix cannot see from which scenario to which a step leads, as by default, shows migrations
+    between scenarios that are not there: make it with `matrix_from_state=True` and `sharing="gate"` or
+    `"star"`.
+
     Args:
         model: trained, by way of interests.
         log: whose every event but each user's first is a context. Of a user with more events than the model's

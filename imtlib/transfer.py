@@ -130,7 +130,7 @@ PLANS = {
     "simulated-small": Plan(
         settings={},
         source=None,
-        scratch={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
+        scratch={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.005},
         adapting={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.003},
         thin={**FITTED, "batch": 16, "epochs": 10, "learning_rate": 0.01},
     ),

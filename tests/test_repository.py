@@ -247,7 +247,7 @@ def test_no_built_page_asks_another_host() -> None:
 
 
 def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
-    other = {"transfer", "new-users", "domains"}
+    other = {"transfer", "new-users", "domains", "modalities"}
     files = [f for f in sorted((ROOT / "results").glob("*/*/*.json")) if f.parts[-3] not in other]
     assert files
     for path in files:
@@ -300,6 +300,17 @@ def test_every_file_on_two_domains_is_whole_and_named_for_its_run() -> None:
                 hits = [rank is not None and rank <= 10 for rank in figures["rank"]]
                 assert len(hits) == figures["requests"]
                 assert sum(hits) / len(hits) == pytest.approx(figures["HR@10"], abs=1e-5)
+
+
+def test_every_file_on_modalities_is_whole_and_named_for_its_run() -> None:
+    files = sorted((ROOT / "results" / "modalities").rglob("*.json"))
+    assert files
+    for path in files:
+        kept = json.loads(path.read_text("utf8"))
+        assert path.name == f"{kept['model']}-seed{kept['seed']}.json"
+        hits = [rank <= 10 for rank in kept["rank"]]
+        assert len(hits) == len(kept["loss"]) == kept["requests"]["among"]
+        assert sum(hits) / len(hits) == pytest.approx(kept["among"]["HR@10"], abs=1e-5)
 
 
 def test_every_file_on_tasks_is_whole_and_named_for_its_run() -> None:

@@ -67,7 +67,7 @@ def adapt(carried: Carried, how: str, rank: int = 4) -> Counts:
         how: `"all"`: every weight. `"heads"`: prediction, transition, what belongs to one scenario, and the
             items' biases. `"norms"`: all biases and norms. `"lora"`: those, and the product of two thin
             matrices beside each dense and embedding matrix; one no larger than the two is trained itself.
-            Recurrent layers, and the tables of a model with several modalities, have no such product and stay.
+            Recurrent layers, and tables of a model with several modalities, have no such product and stay.
         rank: r, of the thin matrices.
 
     Returns:

@@ -51,7 +51,7 @@ class Between:
 
     @cached_property
     def information(self) -> FloatArray:
-        """What is known of the next interest from the last, in nats, float64 `(S, S)`; NaN where there is no context.
+        """What the last interest says of the next, in nats, float64 `(S, S)`; NaN where there is no context.
 
         The mutual information of the two, $\\sum_{y,y'} p(y)\\,\\pi(y' \\mid y) \\ln \\text{lift}_{y,y'}$: 0
         where the last interest changes nothing.

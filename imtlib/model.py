@@ -89,10 +89,14 @@ class InterestMigrationModel(keras.Model):
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(names.known_interests)
         example = inputs(nobody(names), self.max_length)
-        # One graph for every size of batch and length of history.
-        self._ends_graph = tf.function(self._ends, input_signature=[signature(example)])
+        # One graph for every size of batch and length of history. Partials, since of a method TensorFlow adds
+        # up the tracings of all models, and warns at the fifth.
+        self._ends_graph = tf.function(partial(self._ends), input_signature=[signature(example)])
         # And of one user, event after event: see imtlib.incremental.
-        self.advance_graph, self.end_graph = tf.function(partial(advance, self)), tf.function(self.ends)
+        self.advance_graph, self.end_graph = (
+            tf.function(partial(advance, self)),
+            tf.function(partial(self.ends)),
+        )
         self(example)
         # The direct softmax never asks them: Keras need not look for their gradients.
         self.current_interest.trainable = self.migration_matrix.trainable = chosen.through_interests

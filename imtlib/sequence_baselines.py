@@ -8,6 +8,7 @@ cross-entropy at every real position.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 import keras
@@ -157,7 +158,8 @@ class SequenceBaseline(keras.Model):
             self.encoder = SelfAttentiveStates(units, layers, heads, dropout, max_length)
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         example = inputs(nobody(self.catalogue), max_length)
-        self._ends_graph = tf.function(self._ends, input_signature=[signature(example)])
+        # A partial, as in `imtlib.model`: TensorFlow would count the tracings of all models as one's.
+        self._ends_graph = tf.function(partial(self._ends), input_signature=[signature(example)])
         self(example)
 
     @classmethod

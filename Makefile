@@ -88,7 +88,7 @@ benchmark: $(READY)  ## every run that has no file under results/ yet: hours, an
 	$(BIN)/python benchmarks/tasks.py --seed 0 1 2
 	$(BIN)/python benchmarks/domains.py --model popularity smoothed-transitions
 	$(BIN)/python benchmarks/domains.py --model shared plain --seed 0 1 2 3 4
-	$(BIN)/python benchmarks/domains.py --model each --seed 0 1
+	$(BIN)/python benchmarks/domains.py --model each --seed 0 1 2
 	$(BIN)/python benchmarks/new_users.py movielens-100k --seed 0 1
 	$(BIN)/python benchmarks/new_users.py simulated-small
 

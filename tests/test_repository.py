@@ -68,6 +68,14 @@ def test_every_page_in_the_contents_exists() -> None:
 
 
 @every_notebook
+def test_every_printed_table_is_read_as_myst(path: Path) -> None:
+    """Otherwise the page shows its bars and dashes."""
+    for cell in code_cells(path):
+        if any("| --- |" in output.get("data", {}).get("text/markdown", "") for output in cell.outputs):
+            assert cell.metadata.get("mystnb", {}).get("markdown_format") == "myst", cell.source
+
+
+@every_notebook
 def test_every_cell_was_executed_in_order_without_error(path: Path) -> None:
     cells = code_cells(path)
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run `make execute`"

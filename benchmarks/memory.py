@@ -8,22 +8,11 @@ freed again or not, which is what a machine must have.
 
 from __future__ import annotations
 
-import re
-import resource
 import sys
-from pathlib import Path
 
 from scaling_speed import growing
 
-
-def peak_kilobytes() -> int:
-    """The most memory this process has held."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not `ru_maxrss`: on Linux a process inherits that of the one that started it.
-        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text("ascii"))[0])
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most // 1024 if sys.platform == "darwin" else most
+from imtlib.benchmark import peak_memory
 
 
 def main() -> None:
@@ -31,9 +20,9 @@ def main() -> None:
     kind, length = sys.argv[1], int(sys.argv[2])
     run = growing(kind)
     run(2)
-    before = peak_kilobytes()
+    before = peak_memory()
     run(length)
-    sys.stdout.write(f"{(peak_kilobytes() - before) / 1024:.1f}\n")
+    sys.stdout.write(f"{peak_memory() - before:.1f}\n")
 
 
 if __name__ == "__main__":

@@ -148,8 +148,9 @@ def main() -> None:
     }
     chance = {"new": chance_of_hit(new.requests, 10), "among": chance_of_hit(new.requests, 10, new.items)}
     for name, floor in floors.items():
-        told = _told(name, 0, floor, new)
-        write({**told, "chance of HR@10": chance}, results / f"{name}-seed0.json")
+        path = results / f"{name}-seed0.json"
+        if not path.exists():
+            write({**_told(name, 0, floor, new), "chance of HR@10": chance}, path)
     for seed in given.seed:
         for name in given.model:
             path = results / f"{name}-seed{seed}.json"

@@ -37,8 +37,7 @@ BALANCES: dict[str, dict[str, Any]] = {
     "points-1": {"points_weight": 1.0},
     "points-10": {"points_weight": 10.0},
     "points-100": {"points_weight": 100.0},
-    # Items have no say in what both tasks share; what they alone reach still learns, as the optimiser scales
-    # each weight by its own gradients.
+    # Items have no say in what both tasks share.
     "points-1000000": {"points_weight": 1e6},
     "no-transition": {"through_interests": False},
 }

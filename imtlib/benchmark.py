@@ -72,7 +72,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "resumed after epoch": resumed,
         "minutes": round(trained / 60, 2),
         "processor minutes": round(trained_cpu / 60, 2),
-        "peak memory, MB": peak_memory(),
+        "peak memory, MB": round(peak_memory()),
         "machine": machine(),
         "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy", "imtlib")},
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -95,10 +95,15 @@ def figures(report: Report) -> dict[str, float]:
     return {name: round(value, 5) for name, value in report.items()}
 
 
-def peak_memory() -> int:
+def peak_memory() -> float:
     """The most memory that this process has held, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not `ru_maxrss`: on Linux a process inherits that of the one that started it.
+        return int(status.read_text("ascii").split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1 << 20 if sys.platform == "darwin" else 1 << 10
+    )
 
 
 def machine() -> dict[str, Any]:

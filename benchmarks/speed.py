@@ -25,7 +25,7 @@ from peers import INSTALL, Peer, PeerError
 from scaling_speed import catalogue_size, history_length
 from serving_speed import evaluation, serving
 from timing import note
-from training_speed import matrix_peak, time_to_quality, training_steps
+from training_speed import lower_precision, matrix_peak, time_to_quality, training_steps
 
 from imtlib.benchmark import machine, write
 
@@ -34,6 +34,7 @@ SECTIONS: dict[str, Section] = {
     "training steps": training_steps,
     "time to quality": time_to_quality,
     "matrix peak": matrix_peak,
+    "lower precision": lower_precision,
     "history length": history_length,
     "catalogue size": catalogue_size,
     "serving": serving,

@@ -15,11 +15,15 @@ from porting import Model, keep_batches, keep_validation, keep_weights, padded_b
 from timing import Side, Turn, alternate, note, rates, ratio, short, spread, timed
 
 from imtlib.batching import TrainingBatches
+from imtlib.chunked import ROWS
 from imtlib.model import InterestMigrationModel
+from imtlib.recipes import FITTED
 
 GRU, SASREC = "GRU with attention", "SASRec"
 PADDED = 128
 """Users a batch in the padded form."""
+BATCH, RATE = FITTED["batch"], FITTED["learning_rate"]
+"""Of the packed sides on their way to a quality."""
 
 
 def training_steps(setup: Setup) -> dict[str, Any]:
@@ -58,10 +62,12 @@ def _sides(setup: Setup, kind: str, model: Model, given: Batches, padded: bool) 
     return {"ours, direct" if kind == "gru" else "ours": OurSteps(model, given), **sides}
 
 
-def make_peer(setup: Setup, peer: Peer, kind: str, form: str, model: Model, steps: int = 95) -> str:
+def make_peer(
+    setup: Setup, peer: Peer, kind: str, form: str, model: Model, steps: int = 95, rate: float = 3e-3
+) -> str:
     """Have the peer make the same model with the same first weights; returns the name it has there."""
     name = f"{kind}, {form}"
-    fitting = {**FITTING, "steps": steps}
+    fitting = {**FITTING, "steps": steps, "learning_rate": rate}
     weights = keep_weights(model, setup.folder / "weights.npz")
     peer.ask("make", name=name, kind=kind, form=form, sizes=sizes(model), fitting=fitting, weights=weights)
     return name
@@ -109,10 +115,11 @@ class _Way:
 def time_to_quality(setup: Setup) -> dict[str, Any]:
     """Seconds of training until NDCG@10 on all validation requests, an epoch of each side in turn.
 
-    Ours is `imtlib.training.fit` as it stands, its batches made meanwhile, and the making of its graph
-    counted. The peers' reading of files is not counted. The packed peers have the same first weights, batches
-    and rate as ours; the padded ones a constant rate, as public recipes have it, and no limit but the cap.
-    Validation is left out for all, and told apart.
+    Ours is `imtlib.training.fit` as it stands, with the batches and the rate of `imtlib.recipes`; its batches
+    are made meanwhile, and the making of its graph is counted. The peers' reading of files is not counted.
+    The packed peers have the same first weights, batches and rate as ours; the padded ones batches and a
+    constant rate as public recipes have them, and no limit but the cap. Validation is left out for all, and
+    told apart.
     """
     stretch = {"gru": 64, "sasrec": 200}
     models: dict[str, Model] = {
@@ -124,11 +131,18 @@ def time_to_quality(setup: Setup) -> dict[str, Any]:
     if setup.peer is not None:
         setup.peer.ask("drop")
         for kind, form in ((k, f) for k in stretch for f in ("packed", "padded")):
-            steps = len(TrainingBatches(setup.split.train, 64, stretch[kind], 0))
-            name = make_peer(setup, setup.peer, kind, form, models[kind], steps)
+            steps = len(TrainingBatches(setup.split.train, BATCH, stretch[kind], 0))
+            name = make_peer(setup, setup.peer, kind, form, models[kind], steps, RATE)
             ways[f"peer, {name}"] = _Way(_peer_epochs(setup, setup.peer, name, form, stretch[kind]))
     runs = {
-        name: OurRun(model, setup.split, stretch=stretch.get(name, 64), epochs=int(FITTING["epochs"]))
+        name: OurRun(
+            model,
+            setup.split,
+            batch=BATCH,
+            stretch=stretch.get(name, 64),
+            learning_rate=RATE,
+            epochs=int(FITTING["epochs"]),
+        )
         for name, model in models.items()
     }
     ways |= {f"ours, {name}": _Way(run.epoch) for name, run in runs.items()}
@@ -142,14 +156,20 @@ def time_to_quality(setup: Setup) -> dict[str, Any]:
         for run in runs.values():
             run.end()
     told = {name: way.told() for name, way in ways.items()}
-    return {"target, NDCG@10": setup.target, "cap, minutes": setup.cap, "sides": told}
+    given = {
+        "target, NDCG@10": setup.target,
+        "cap, minutes": setup.cap,
+        "batch": BATCH,
+        "learning rate": RATE,
+    }
+    return {**given, "sides": told}
 
 
 def _peer_epochs(
     setup: Setup, peer: Peer, name: str, form: str, stretch: int
 ) -> Callable[[], Mapping[str, float] | None]:
     valid = keep_validation(setup.split.valid, 200, setup.folder / "valid.npz")
-    batches = TrainingBatches(setup.split.train, 64, stretch, seed=0)
+    batches = TrainingBatches(setup.split.train, BATCH, stretch, seed=0)
     done = 0
 
     def epoch() -> dict[str, float] | None:
@@ -256,4 +276,39 @@ def matrix_peak(setup: Setup) -> dict[str, Any]:
         "matrices": f"{width} x {width}",
         "GFLOP/s": {kind: spread(values) for kind, values in peaks.items()},
         "steps, 64 x 64": shares,
+    }
+
+
+def lower_precision(setup: Setup) -> dict[str, Any]:
+    """The three products of the softmax over the catalogue and its gradient, in float32 and in bfloat16.
+
+    Of as many lessons as are scored at a time. In bfloat16 the factors are rounded before and the products
+    come back as float32, as they would in training; that is part of the time.
+    """
+    items, units = len(setup.log.catalogue.items), setup.size(128, 8)
+    draw = tf.random.Generator.from_seed(0)
+    query, table, up = (
+        tf.Variable(draw.normal(shape)) for shape in ((ROWS, units), (items, units), (ROWS, items))
+    )
+
+    def products(kind: str) -> Callable[[], list[tf.Tensor]]:
+        def multiply() -> list[tf.Tensor]:
+            q, e, g = (tf.cast(x, kind) for x in (query, table, up))
+            found = tf.matmul(q, e, transpose_b=True), tf.matmul(g, e), tf.matmul(g, q, transpose_a=True)
+            return [tf.cast(x, "float32") for x in found]
+
+        graph = tf.function(multiply)
+        return lambda: [x.numpy() for x in graph()]
+
+    calls = {kind: products(kind) for kind in ("float32", "bfloat16")}
+    turns = alternate({kind: timed(call, setup.size(10, 2)) for kind, call in calls.items()}, 9)
+    apart = [
+        float(np.linalg.norm(low - full) / np.linalg.norm(full))
+        for full, low in zip(*(call() for call in calls.values()), strict=True)
+    ]
+    return {
+        "lessons": ROWS,
+        "items": items,
+        "ms": {kind: rates(found)["ms/step"] for kind, found in turns.items()},
+        "relative error of the products": [short(value) for value in apart],
     }

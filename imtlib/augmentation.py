@@ -2,8 +2,10 @@
 
 The article advises it. Back-translation, which it names, is for text; for events the like are to crop a
 history, to leave events out, to put another item in an event's place, and to change the order of neighbours
-(Xie et al., Contrastive Learning for Sequential Recommendation, ICDE 2022: crop, mask, reorder). Cropping is
-what every epoch does (`imtlib.batching.TrainingBatches`); the other three are here, off unless asked for.
+(Xie et al., Contrastive Learning for Sequential Recommendation, ICDE 2022: crop, mask, reorder). Their mask
+is a token that a model meets in training alone; here the event is left out, or another item stands in its
+place. Cropping is what every epoch does (`imtlib.batching.TrainingBatches`); the other three are here, off
+unless asked for.
 """
 
 from __future__ import annotations

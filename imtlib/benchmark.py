@@ -7,6 +7,7 @@ is left alone; one that was interrupted goes on.
 from __future__ import annotations
 
 import argparse
+import inspect
 import itertools
 import json
 import os
@@ -28,9 +29,17 @@ import tensorflow as tf
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import Report, evaluate
 from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
+from imtlib.training import fit
 from imtlib.whole import whole
 
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
+NOT_OF_RECIPES = ("seed", "folder", "progress", "callbacks", "lessons")
+DEFAULTS = {
+    name: parameter.default
+    for name, parameter in inspect.signature(fit).parameters.items()
+    if parameter.default is not parameter.empty and name not in NOT_OF_RECIPES
+}
+"""What `imtlib.training.fit` does where a recipe says nothing."""
 
 
 def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -51,11 +60,12 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
     began, used = time.monotonic(), time.process_time()
     made = recipe.make(parts.train, **recipe.settings)
     history: list[dict[str, float]] = []
-    records = [json.loads(record.read_text("utf8")) for record in folder.rglob("run.json")]
-    resumed = sum(len(record["history"]) for record in records)
+    resumed = sum(len(record["history"]) for record in _records(folder))
     if recipe.fitting is not None:
         history = recipe.fit(made, parts, **recipe.fitting, seed=seed, folder=folder)
     trained, trained_cpu = time.monotonic() - began, time.process_time() - used
+    if resumed:
+        trained = sum(sum(record.get("seconds", ())) for record in _records(folder))
     reports = {"valid": evaluate(made, parts.valid), "test": evaluate(made, parts.test)}
     return {
         "dataset": dataset,
@@ -63,12 +73,12 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "model": model,
         "seed": seed,
         "settings": getattr(made, "settings", dict(recipe.settings)),
-        "fitting": None if recipe.fitting is None else as_json(recipe.fitting),
+        "fitting": None if recipe.fitting is None else as_json(DEFAULTS | recipe.fitting),
         "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
         "valid": figures(reports["valid"]),
         "test": figures(reports["test"]),
-        "interval": {name: reports["test"].interval(name) for name in INTERVALS},
+        "interval": {name: [rounded(end) for end in reports["test"].interval(name)] for name in INTERVALS},
         "resumed after epoch": resumed,
         "minutes": round(trained / 60, 2),
         "processor minutes": round(trained_cpu / 60, 2),
@@ -82,6 +92,11 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
     }
 
 
+def _records(folder: Path) -> list[dict[str, Any]]:
+    """What `imtlib.training.fit` keeps of its epochs in a folder, or of several models in folders within."""
+    return [json.loads(record.read_text("utf8")) for record in sorted(folder.rglob("run.json"))]
+
+
 def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as JSON can hold them."""
     return {
@@ -90,9 +105,14 @@ def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def figures(report: Report) -> dict[str, float]:
-    """The metrics of a report, to five digits."""
-    return {name: round(value, 5) for name, value in report.items()}
+def figures(report: Report) -> dict[str, float | None]:
+    """The metrics of a report, as `rounded` has them."""
+    return {name: rounded(value) for name, value in report.items()}
+
+
+def rounded(value: float) -> float | None:
+    """To five digits; `None`, which JSON has in place of NaN, for NaN."""
+    return None if np.isnan(value) else round(value, 5)
 
 
 def peak_memory() -> float:

@@ -49,7 +49,8 @@ class Report(Mapping[str, float]):
             of the mean.
         user: whose request it is, int32 `(n,)`.
         scenario: where it was made, codes, int32 `(n,)`.
-        shown: whether an item stood in a list of the best k, by scenario and k, bool `(S, len(ks), N)`.
+        shown: whether an item stood in a list of the best k, by scenario and k, bool `(S, len(ks), N)`;
+            with N = 0 that is not known, and coverage NaN.
     """
 
     name: str
@@ -81,8 +82,8 @@ class Report(Mapping[str, float]):
     @cached_property
     def _metrics(self) -> dict[str, float]:
         means = {name: _mean(values) for name, values in self._each.items()}
-        any_scenario = self.shown.any(axis=0).mean(axis=1)
-        covered = dict(zip(self.ks, any_scenario, strict=True)) if len(self.rank) else {}
+        known = len(self.rank) and self.shown.size
+        covered = dict(zip(self.ks, self.shown.any(axis=0).mean(axis=1), strict=True)) if known else {}
         return {**means, **{f"coverage@{k}": float(covered.get(k, np.nan)) for k in self.ks}}
 
     def __getitem__(self, metric: str) -> float:

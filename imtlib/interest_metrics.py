@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.catalogue import IntArray
 from imtlib.errors import LogError
 from imtlib.histories import Part
 from imtlib.model import InterestMigrationModel
 from imtlib.recommendation import responsibility
+from imtlib.resampling import percentile_interval
 
 FloatArray = NDArray[np.float64]
 
@@ -76,30 +79,124 @@ def reliability(p: NDArray[np.floating], came: NDArray[np.generic], bins: int = 
     return Reliability(said / filled, true / filled, size, error)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class InterestReport:
-    """What `evaluate_interests` found about the next event.
+    """What `evaluate_interests` found about the next event: n requests, and all that follows from them.
+
+    A figure over no request, or in which nothing came, is NaN.
 
     Attributes:
-        macro: mean of `by_interest` over the interests that came at all.
-        micro: average precision over all pairs of request and interest together.
-        by_interest: average precision of each interest, float64 `(K,)`; NaN where it never came.
-        log_loss: mean of −ln of the probability that the next interest is one of the item's, nats.
-        rows_said: mean of $\\bar\\pi_T$ over requests, each weighted by its belief in the row's interest,
-            float64 `(K + 1, K)`; the last row is START; NaN where nothing is believed.
-        rows_came: likewise the mean responsibility of the item that came.
-        row_weight: how many requests a row stands for, float64 `(K + 1,)`; fractions of requests add up.
-        row_error: total variation of the two, weighted by `row_weight`.
+        scenarios: names of the scenarios.
+        user: whose request it is, codes, int32 `(n,)`.
+        scenario: where it was made, codes, int32 `(n,)`.
+        foretold: $\\bar\\pi_T$, float64 `(n, K)`.
+        own: the interests of the item that came, zeros and ones, float64 `(n, K)`.
+        belief: in the current interest, float64 `(n, K + 1)`; the last is START.
+        afterwards: responsibilities of the interests for the item that came, float64 `(n, K)`.
     """
 
-    macro: float
-    micro: float
-    by_interest: FloatArray
-    log_loss: float
-    rows_said: FloatArray
-    rows_came: FloatArray
-    row_weight: FloatArray
-    row_error: float
+    scenarios: tuple[str, ...]
+    user: IntArray
+    scenario: IntArray
+    foretold: FloatArray
+    own: FloatArray
+    belief: FloatArray
+    afterwards: FloatArray
+
+    @cached_property
+    def by_interest(self) -> FloatArray:
+        """Average precision of each interest, float64 `(K,)`; NaN where it never came."""
+        return average_precision(self.foretold, self.own)
+
+    @property
+    def macro(self) -> float:
+        """Mean of `by_interest` over the interests that came at all."""
+        return _mean(self.by_interest)
+
+    @property
+    def micro(self) -> float:
+        """Average precision over all pairs of request and interest together."""
+        return float(average_precision(self.foretold.reshape(-1, 1), self.own.reshape(-1, 1))[0])
+
+    @property
+    def log_loss(self) -> float:
+        """Mean of −ln of the probability that the next interest is one of the item's, nats."""
+        return _mean(-np.log(np.maximum((self.foretold * self.own).sum(axis=1), 1e-37)))
+
+    @cached_property
+    def row_weight(self) -> FloatArray:
+        """How many requests a row stands for, float64 `(K + 1,)`; fractions of requests add up."""
+        return self.belief.sum(axis=0)
+
+    @property
+    def rows_said(self) -> FloatArray:
+        """Mean of what was foretold over requests, each weighted by its belief in the row's interest.
+
+        float64 `(K + 1, K)`; the last row is START; NaN where nothing is believed.
+        """
+        return self._by_row(self.foretold)
+
+    @property
+    def rows_came(self) -> FloatArray:
+        """Likewise the mean responsibility for the item that came."""
+        return self._by_row(self.afterwards)
+
+    @property
+    def row_error(self) -> float:
+        """Total variation of `rows_said` and `rows_came`, weighted by `row_weight`."""
+        apart = 0.5 * np.abs(self.rows_said - self.rows_came).sum(axis=1)
+        weight = self.row_weight.sum()
+        return float(np.nansum(apart * self.row_weight) / weight) if weight > 0 else np.nan
+
+    @cached_property
+    def by_scenario(self) -> dict[str, InterestReport]:
+        """The same report for the requests of each scenario alone, by its name."""
+        return {name: self._of(np.flatnonzero(self.scenario == k)) for k, name in enumerate(self.scenarios)}
+
+    def interval(
+        self, metric: str, *, level: float = 0.95, draws: int = 200, seed: int = 0
+    ) -> tuple[float, float]:
+        """Bootstrap interval of a metric: users drawn anew with replacement, all requests of a user together.
+
+        Args:
+            metric: one of `METRICS`.
+            level: share of the draws inside the interval.
+            draws: how many; the metric is computed anew for each.
+            seed: of the draws.
+
+        Returns:
+            Its two ends; NaN when the metric is.
+
+        Raises:
+            KeyError: there is no such metric.
+        """
+        if metric not in METRICS:
+            raise KeyError(f"no metric {metric!r} of interests: choose one of {', '.join(METRICS)}")
+        if np.isnan(getattr(self, metric)):
+            return np.nan, np.nan
+        rows, rng = np.argsort(self.user, kind="stable"), np.random.default_rng(seed)
+        whose = np.split(rows, np.flatnonzero(np.diff(self.user[rows])) + 1)
+        drawn = rng.integers(0, len(whose), (draws, len(whose)))
+        found = [getattr(self._of(np.concatenate([whose[u] for u in one])), metric) for one in drawn]
+        return percentile_interval(np.array(found), level)
+
+    def _by_row(self, values: FloatArray) -> FloatArray:
+        shared = np.where(self.row_weight > 0, self.row_weight, np.nan)[:, None]
+        return self.belief.T @ values / shared
+
+    def _of(self, rows: NDArray[np.integer]) -> InterestReport:
+        names = ("user", "scenario", "foretold", "own", "belief", "afterwards")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+METRICS = ("macro", "micro", "log_loss", "row_error")
+"""The figures of an `InterestReport` that are one number."""
+
+
+def _mean(values: FloatArray) -> float:
+    """Mean of what is not NaN; NaN if nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def evaluate_interests(model: InterestMigrationModel, part: Part) -> InterestReport:
@@ -121,22 +218,14 @@ def evaluate_interests(model: InterestMigrationModel, part: Part) -> InterestRep
     if len(part) == 0:
         raise LogError(f"the {part.name} part holds no request: there is nothing to evaluate")
     ends = model.outputs(part.histories, ("next_interest", "belief", "query"))
-    p, belief = ends["next_interest"].astype(np.float64), ends["belief"].astype(np.float64)
+    foretold = ends["next_interest"].astype(np.float64)
     own = part.histories.catalogue.item_interests[part.target].astype(np.float64)
-    log_z = model.log_z(ends["query"])
-    afterwards = np.concatenate([responsibility(log_z[r], p[r], own[[r]]) for r in range(len(part))])
-    weight = belief.sum(axis=0)
-    shared = np.where(weight > 0, weight, np.nan)[:, None]
-    said, came = belief.T @ p / shared, belief.T @ afterwards / shared
-    apart = 0.5 * np.abs(said - came).sum(axis=1)
-    by_interest = average_precision(p, own)
     return InterestReport(
-        macro=float(np.nanmean(by_interest)),
-        micro=float(average_precision(p.reshape(-1, 1), own.reshape(-1, 1))[0]),
-        by_interest=by_interest,
-        log_loss=float(-np.log(np.maximum((p * own).sum(axis=1), 1e-37)).mean()),
-        rows_said=said,
-        rows_came=came,
-        row_weight=weight,
-        row_error=float(np.nansum(apart * weight) / weight.sum()),
+        scenarios=part.histories.catalogue.scenarios,
+        user=part.user,
+        scenario=part.histories.request_scenario,
+        foretold=foretold,
+        own=own,
+        belief=ends["belief"].astype(np.float64),
+        afterwards=responsibility(model.log_z(ends["query"]), foretold, own),
     )

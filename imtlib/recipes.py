@@ -71,7 +71,7 @@ OURS = {"units": 148, "layers": 2, "dropout": 0.3}
 SEES: dict[str, Any] = {"rank": 24, "matrix_from_state": True}
 # Small batches, so that twenty epochs are many steps. The last epoch is kept: chosen by a thousand requests,
 # one of the middle was taken for the best.
-FITTED = {"epochs": 20, "batch": 16, "learning_rate": 0.002, "keep": "last", "judged": 1000}
+FITTED: dict[str, Any] = {"epochs": 20, "batch": 16, "learning_rate": 0.002, "keep": "last", "judged": 1000}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}
 
 
@@ -131,8 +131,11 @@ ABLATIONS = {
     "small-lstm": _small(cell="lstm"),
     "small-one-task": _small(points_weight=0.0),
     "small-no-dropout": _small(dropout=0.0),
+    "small-no-dropout-best": _small(fitting={"keep": "best", "judged": 1000}, dropout=0.0),
     "small-no-decay": _small(fitting={"weight_decay": 0.0}),
     "small-crop-8": _small(fitting={"stretch": 8}),
+    # As many lessons as in twelve epochs of windows of 64.
+    "small-crop-8-longer": _small(fitting={"stretch": 8, "epochs": 56}),
     "small-leave-out": _small(fitting={"augmentation": Augmentation(leave_out=0.1)}),
     "small-substitute": _small(fitting={"augmentation": Augmentation(substitute=0.1)}),
     "small-reorder": _small(fitting={"augmentation": Augmentation(reorder=0.5)}),

@@ -78,8 +78,8 @@ def responsibility(log_z: FloatArray, interest: FloatArray, item_interests: Floa
     $p(y' \\mid i) \\propto \\bar\\pi_T(y') / Z_{y'}$ for $y' \\in G(i)$.
 
     Args:
-        log_z: $\\log Z$, `(K,)`.
-        interest: $\\bar\\pi_T$, `(K,)`.
+        log_z: $\\log Z$, `(K,)`, or `(k, K)` for items of several requests, each its own.
+        interest: $\\bar\\pi_T$, of the same shape.
         item_interests: rows of G, `(k, K)`.
 
     Returns:

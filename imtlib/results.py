@@ -121,13 +121,13 @@ def as_report(runs: Sequence[Run]) -> Report:
 
     Args:
         runs: of one model, as `read_runs` gives them. They hold ranks and losses, but no lists: coverage is
-            zero in the report.
+            NaN in the report.
     """
     rank = np.array([[np.inf if r is None else r for r in run["rank"]] for run in runs], np.float64)
     loss = np.array([[np.nan if x is None else x for x in run["loss"]] for run in runs], np.float64)
     seeds, requests = rank.shape
     user = np.tile(np.arange(requests, dtype=np.int32), seeds)
-    shown = np.zeros((1, 1, 1), np.bool_)
+    shown = np.zeros((1, 1, 0), np.bool_)
     return Report("test", (10,), ("all",), rank.ravel(), loss.ravel(), user, np.zeros_like(user), shown)
 
 
@@ -145,5 +145,5 @@ def as_report_by_scenario(runs: Sequence[Run], split: Split) -> Report:
         raise LogError(f"the runs of {runs[0]['model']!r} are of another split than {split.hash[:12]}…")
     names = split.train.catalogue.scenarios
     asked = np.tile(split.test.histories.request_scenario, len(runs))
-    shown = np.zeros((len(names), 1, 1), np.bool_)
+    shown = np.zeros((len(names), 1, 0), np.bool_)
     return replace(as_report(runs), scenarios=names, scenario=asked, shown=shown)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from hashlib import sha256
@@ -229,6 +230,7 @@ class _Run(keras.callbacks.Callback):
         self.subject, self.valid, self.batches = model, valid, batches
         self.folder, self.settings, self.patience, self.progress = folder, settings, patience, progress
         self.history: list[dict[str, float]] = []
+        self.seconds, self.began = list[float](), 0.0
         self.bar = tqdm(disable=True)
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -242,7 +244,7 @@ class _Run(keras.callbacks.Callback):
             keys = {**kept["settings"], **self.settings}
             other = [key for key in keys if kept["settings"].get(key) != self.settings.get(key)]
             raise ModelFileError(f"{record} holds a run with other {', '.join(other)}: choose another folder")
-        self.history = kept["history"]
+        self.history, self.seconds = kept["history"], kept.get("seconds", [])
         last = len(self.history)
         self._assign(last, "optimizer", self.subject.optimizer.variables)
         self._assign(last, "weights", self.subject.weights)
@@ -269,7 +271,7 @@ class _Run(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Seed the windows, the order and every dropout mask of the epoch."""
-        self.batches.epoch = epoch
+        self.batches.epoch, self.began = epoch, time.perf_counter()
         for place, layer in enumerate(self.subject._flatten_layers()):
             if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
                 rng = np.random.default_rng([self.batches.seed, epoch, place])
@@ -289,6 +291,7 @@ class _Run(keras.callbacks.Callback):
         # Keras hands one dictionary to all callbacks: those after this one log the figures too.
         logs |= {f"val_{name}": value for name, value in figures.items()}
         self.history.append(row)
+        self.seconds.append(round(time.perf_counter() - self.began, 2))
         self.bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"})
         self.bar.close()
         self._keep(epoch + 1)
@@ -305,7 +308,7 @@ class _Run(keras.callbacks.Callback):
             np.savez(self.folder / f"epoch-{epoch}.{part}.npz", **values)
         # The record comes last and at one stroke: a run that is killed goes on from the epoch before.
         with whole(self.folder / "run.json") as fresh:
-            record = {"settings": self.settings, "history": self.history}
+            record = {"settings": self.settings, "history": self.history, "seconds": self.seconds}
             fresh.write_text(json.dumps(record, indent=1), "utf8")
         for old in self.folder.glob("epoch-*"):
             if int(old.name.split(".")[0].split("-")[1]) not in (epoch, self.best()):

@@ -120,6 +120,13 @@ def test_equals_the_count_by_hand(data: st.DataObject) -> None:
     assert len(inner.rank) == len(here)
     if here:
         assert inner["MRR"] == pytest.approx(np.mean([1 / r for r in here]))
+        low, high = inner.interval("MRR", draws=50)
+        assert low <= inner["MRR"] + 1e-9
+        assert high >= min(1 / r for r in here)
+        mine = [r for r, s in enumerate(scenario) if s == 1]
+        alone = evaluate(Fixed(names, table), asked.select(np.array(mine)), ks=(1, 3))
+        for k in (1, 3):
+            assert inner[f"coverage@{k}"] == alone[f"coverage@{k}"]
 
 
 def test_a_model_that_says_the_same_of_all_comes_last() -> None:

@@ -10,7 +10,7 @@ from worlds import random_histories, small_catalogue, trained
 
 from imtlib.errors import LogError
 from imtlib.histories import Part
-from imtlib.interest_metrics import average_precision, evaluate_interests, reliability
+from imtlib.interest_metrics import METRICS, average_precision, evaluate_interests, reliability
 
 
 @settings(deadline=None, max_examples=50)
@@ -62,6 +62,38 @@ def test_report_by_hand() -> None:
     np.testing.assert_allclose(found.rows_said[4], p[::5].mean(axis=0), atol=1e-6)
     np.testing.assert_allclose(found.rows_came.sum(axis=1), 1, atol=1e-6)
     assert found.row_weight.sum() == pytest.approx(40, abs=1e-4)
+
+
+def test_scenarios_and_intervals_are_those_of_their_requests() -> None:
+    model, part = trained("state"), requests([0, 3, 9, 9, 14] * 8)
+    part = Part(part.histories, part.target, np.repeat(np.arange(20, dtype=np.int32), 2), "test")
+    found = evaluate_interests(model, part)
+    assert list(found.by_scenario) == list(part.histories.catalogue.scenarios)
+    for code, name in enumerate(found.by_scenario):
+        there = np.flatnonzero(part.histories.request_scenario == code)
+        if len(there) == 0:
+            assert np.isnan(found.by_scenario[name].macro)
+            continue
+        alone = evaluate_interests(model, part.select(there))
+        for metric in METRICS:
+            assert getattr(found.by_scenario[name], metric) == pytest.approx(getattr(alone, metric), abs=1e-5)
+    for metric in METRICS:
+        low, high = found.interval(metric)
+        assert low < high
+        assert low - 0.05 < getattr(found, metric) < high + 0.05
+    loss = -np.log((found.foretold * found.own).sum(axis=1))
+    error = loss.reshape(20, 2).mean(axis=1).std() / 20**0.5
+    low, high = found.interval("log_loss", draws=1000)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    with pytest.raises(KeyError, match="row_error"):
+        found.interval("macros")
+
+
+def test_a_scenario_without_requests_has_no_figures() -> None:
+    model, part = trained("state"), requests([3, 9, 14])
+    nobody = evaluate_interests(model, part)._of(np.array([], int))
+    assert all(np.isnan(getattr(nobody, metric)) for metric in METRICS)
+    assert all(np.isnan(end) for end in nobody.interval("macro"))
 
 
 def test_rows_are_calibrated_when_the_items_are_drawn_from_the_model_itself() -> None:

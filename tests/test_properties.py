@@ -192,3 +192,14 @@ def test_one_scenario_and_one_interest_are_enough() -> None:
         profile=np.zeros((2, 0), np.float32),
     )
     properties.assert_close(np.exp(model.score(histories)).sum(axis=1), np.ones(2))
+
+
+def test_the_time_of_the_request_is_seen_where_it_is_asked_for_and_nowhere_else() -> None:
+    histories = random_histories(small_catalogue(), [1, 5, 9, 14])
+    later = replace(histories, request_time=histories.request_time * 1000)
+    for settings in ({}, {"matrix_from_state": True}, {"through_interests": False}):
+        untold = trained("state", **settings)
+        np.testing.assert_array_equal(untold.score(later), untold.score(histories))
+    told = trained("state", use_profile=True, use_request_time=True)
+    apart = np.abs(told.score(later) - told.score(histories)).max(axis=1)
+    assert (apart > 1e-3).all()

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from worlds import trained
 
+from imtlib import training
 from imtlib.batching import TrainingBatches
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
@@ -59,6 +60,33 @@ def test_interrupted_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: 
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ModelFileError, match="run with other seed"):
         fit(new_model(split), split, folder=tmp_path, seed=5, **options)
+
+
+def test_the_whole_catalogue_is_scored_up_to_a_size_and_drawn_from_beyond(
+    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = {}
+    for whole in (160, 159):
+        monkeypatch.setattr(training, "WHOLE", whole)
+        monkeypatch.setattr(training, "DRAWN", 32)
+        folder = tmp_path / str(whole)
+        fit(new_model(split), split, epochs=1, folder=folder, progress=False)
+        drawn[whole] = json.loads((folder / "run.json").read_text("utf8"))["settings"]["negatives"]
+    assert len(split.train.catalogue.items) == 160
+    assert drawn == {160: 0, 159: 32}
+
+
+def test_every_epoch_keeps_how_long_it_took(split: Split, tmp_path: Path) -> None:
+    options = {"batch": 16, "folder": tmp_path, "progress": False}
+    with pytest.raises(KeyboardInterrupt):
+        fit(new_model(split), split, epochs=3, callbacks=[_Stops()], **options)
+    before = json.loads((tmp_path / "run.json").read_text("utf8"))["seconds"]
+    fit(new_model(split), split, epochs=3, **options)
+    after = json.loads((tmp_path / "run.json").read_text("utf8"))["seconds"]
+    assert len(before) == 2
+    assert after[:2] == before
+    assert len(after) == 3
+    assert min(after) > 0
 
 
 def test_what_is_no_lesson_is_seen_and_never_asked_for(split: Split) -> None:

@@ -59,9 +59,11 @@ def parts(model: Scorer, new: NewItems) -> dict[str, Report]:
     }
 
 
-def one_missing(model: InterestMigrationModel, new: NewItems) -> dict[str, dict[str, dict[str, float]]]:
+def one_missing(
+    model: InterestMigrationModel, new: NewItems
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """By modality, the figures when all items miss it, though the model has learnt with it."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+    found: dict[str, dict[str, dict[str, float | None]]] = {}
     items = model.fused
     if items is None:
         return found

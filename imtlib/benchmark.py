@@ -73,7 +73,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "model": model,
         "seed": seed,
         "settings": getattr(made, "settings", dict(recipe.settings)),
-        "fitting": None if recipe.fitting is None else as_json(DEFAULTS | recipe.fitting),
+        "fitting": None if recipe.fitting is None else as_json({**DEFAULTS, **recipe.fitting}),
         "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
         "valid": figures(reports["valid"]),

@@ -227,5 +227,5 @@ def evaluate_interests(model: InterestMigrationModel, part: Part) -> InterestRep
         foretold=foretold,
         own=own,
         belief=ends["belief"].astype(np.float64),
-        afterwards=responsibility(model.log_z(ends["query"]), foretold, own),
+        afterwards=responsibility(model.log_z(ends["query"]), foretold, own).astype(np.float64),
     )

@@ -65,6 +65,20 @@ def test_every_model_gives_a_whole_result(model: str, small_world: None, tmp_pat
     models = 2 if model == "each" else 1
     assert len(kept["history"]) == (0 if (MODELS | ABLATIONS | WAYS)[model].fitting is None else models)
     assert kept["peak memory, MB"] > 100
+    fitting = (MODELS | ABLATIONS | WAYS)[model].fitting
+    if fitting is not None:
+        assert kept["fitting"]["stretch"] == fitting.get("stretch", 64)
+        assert kept["fitting"]["weight_decay"] == 0.01
+
+
+def test_minutes_are_those_of_all_epochs(small_world: None, tmp_path: Path) -> None:
+    run("simulated", "gru", "leave-one-out", 0, tmp_path)
+    kept = json.loads((tmp_path / "run.json").read_text("utf8"))
+    kept["seconds"] = [120.0]
+    (tmp_path / "run.json").write_text(json.dumps(kept), "utf8")
+    again = run("simulated", "gru", "leave-one-out", 0, tmp_path)
+    assert again["resumed after epoch"] == 1
+    assert again["minutes"] == 2
 
 
 def test_seeds_and_nothing_else_decide(small_world: None, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def test_means_spread_and_pairs_over_seeds(tmp_path: Path) -> None:
     assert table.loc["theirs", ("seeds", "")] == 2
     report = as_report(runs["theirs"])
     assert report.seen_targets == 1
+    assert np.isnan(report["coverage@10"])
     assert report["HR@10"] == pytest.approx(table.loc["theirs", ("HR@10", "mean")], abs=2e-3)
     found = compare(as_report(runs["ours"]), report, "HR@10")
     assert found.users == 300

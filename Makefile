@@ -65,7 +65,7 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/test_accessibility.py
 
 ABLATIONS = small small-direct small-no-attention small-constant-query small-self-attention small-lstm small-one-task \
-  small-no-dropout small-no-dropout-best small-no-decay small-crop-8 small-crop-8-longer small-leave-out small-substitute small-reorder small-users-10 small-users-30
+  small-no-dropout small-no-dropout-best small-no-decay small-crop-8 small-crop-8-longer small-leave-out small-substitute small-mask small-reorder small-users-10 small-users-30
 WAYS = each untold shared shared-gate-common-matrix shared-gate shared-star
 MARKET_WAYS = popularity smoothed-transitions all lora-1
 

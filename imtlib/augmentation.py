@@ -1,11 +1,10 @@
 """Augmentation (数据增强): histories that could have been, to learn from beside those that were.
 
 The article advises it. Back-translation, which it names, is for text; for events the like are to crop a
-history, to leave events out, to put another item in an event's place, and to change the order of neighbours
-(Xie et al., Contrastive Learning for Sequential Recommendation, ICDE 2022: crop, mask, reorder). Their mask
-is a token that a model meets in training alone; here the event is left out, or another item stands in its
-place. Cropping is what every epoch does (`imtlib.batching.TrainingBatches`); the other three are here, off
-unless asked for.
+history, to mask the items of some events, and to change the order of neighbours (Xie et al., Contrastive
+Learning for Sequential Recommendation, ICDE 2022); and, near to masking, to leave events out or to put
+another item in an event's place. Cropping is what every epoch does (`imtlib.batching.TrainingBatches`); the
+other four are here, off unless asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.catalogue import IntArray, TimeArray
+from imtlib.encoding import HIDDEN
 
 LENGTH = 4
 """Neighbours that change places with one another."""
@@ -31,6 +31,8 @@ class Augmentation:
             target as it was.
         reorder: share of the histories in which `LENGTH` neighbours change places. What such a run would
             give away, the items within it, is not learnt from.
+        mask: share of the events whose item is hidden, `imtlib.encoding.HIDDEN` in place of its code. The
+            event stays a target as it was.
 
     Raises:
         ValueError: a share is not between 0 and 1, or `leave_out` is 1.
@@ -39,6 +41,7 @@ class Augmentation:
     leave_out: float = 0.0
     substitute: float = 0.0
     reorder: float = 0.0
+    mask: float = 0.0
 
     def __post_init__(self) -> None:
         for name, share in vars(self).items():
@@ -97,3 +100,13 @@ class Augmentation:
         position = np.arange(width + 1)
         inside = (position > first[:, None]) & (position < first[:, None] + LENGTH)
         return order.astype(np.int32), ~(inside & chosen[:, None])
+
+    def masked(self, item: IntArray, length: IntArray, rng: np.random.Generator) -> IntArray:
+        """Items, some of the real ones hidden.
+
+        Args:
+            item: codes, int32 `(B, T)`, padded on the right.
+            length: how many are real, int32 `(B,)`.
+        """
+        real = np.arange(item.shape[1]) < length[:, None]
+        return np.where(real & (rng.random(item.shape) < self.mask), np.int32(HIDDEN), item)

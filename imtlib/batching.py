@@ -199,6 +199,8 @@ class TrainingBatches:
                 arrays[name] = np.take_along_axis(arrays[name], order, axis=1)
             arrays["learnt"] = ahead & arrays.get("learnt", True)
             arrays["item"] = change.substituted(arrays["item"], arrays["length"], self._popularity, rng)
+            # A stream of its own: whether masks are drawn changes no other draw.
+            arrays["item"] = change.masked(arrays["item"], arrays["length"], rng.spawn(1)[0])
         return arrays, target
 
     def _window(

@@ -6,6 +6,7 @@ $$e_t = E_{\\text{item}}[i_t] + E_{\\text{scenario}}[s_t] + E_{\\text{behaviour}
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -17,7 +18,21 @@ Tensor = Any
 GAP_BUCKETS = 32
 """Time gaps are counted in powers of two of a second; the last bucket begins at 68 years."""
 
+HIDDEN = -1
+"""Stands for the code of an item that is not to be seen: its vector is zero, and it has no interest."""
+
 CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+def read(table: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:
+    """What a table says of items, `(…, d)`; of a `HIDDEN` one zero.
+
+    Args:
+        table: gives a row for each code.
+        item: codes, int `(…)`.
+    """
+    rows = table(ops.maximum(item, 0))
+    return ops.where((item != HIDDEN)[..., None], rows, ops.zeros_like(rows))
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -56,12 +71,13 @@ class EventEmbedding(keras.layers.Layer):
         """Embed events.
 
         Args:
-            item, scenario, behaviour, gap: codes, int `(B, T)`; for the gap see `gap_bucket`.
+            item, scenario, behaviour, gap: codes, int `(B, T)`; an item may be `HIDDEN`; for the gap see
+                `gap_bucket`.
 
         Returns:
             $e_t$, float `(B, T, d)`.
         """
-        return self.item(item) + self.scenario(scenario) + self.behaviour(behaviour) + self.gap(gap)
+        return read(self.item, item) + self.scenario(scenario) + self.behaviour(behaviour) + self.gap(gap)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

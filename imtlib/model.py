@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS
 from imtlib.batching import by_length, inputs, real_events, signature
-from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor
+from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor, read
 from imtlib.errors import ModelFileError
 from imtlib.fused import FusedItems, fused_items
 from imtlib.histories import nobody
@@ -160,7 +160,7 @@ class InterestMigrationModel(keras.Model):
             state = state + self.request_gap(request_gap)
         state = self.sharing(state, request_scenario)
         interest_logits = self.interest_points(context, state)
-        held = ops.take(self._possible, item, axis=0)
+        held = read(partial(ops.take, self._possible, axis=0), item)
         belief = self.current_interest(state, held, ops.sigmoid(interest_logits))
         seen = ops.concatenate([context, state], -1) if self.settings["matrix_from_state"] else context
         matrix = self.migration_matrix(seen, request_scenario)

@@ -141,6 +141,7 @@ ABLATIONS = {
     "small-crop-8-longer": _small(fitting={"stretch": 8, "epochs": 56}),
     "small-leave-out": _small(fitting={"augmentation": Augmentation(leave_out=0.1)}),
     "small-substitute": _small(fitting={"augmentation": Augmentation(substitute=0.1)}),
+    "small-mask": _small(fitting={"augmentation": Augmentation(mask=0.1)}),
     "small-reorder": _small(fitting={"augmentation": Augmentation(reorder=0.5)}),
     # Fewer users make shorter epochs, so there are more; the best is kept, before all is learnt by heart.
     "small-users-10": _small(_fewer_users(0.1), {"epochs": 60, "keep": "best", "judged": 1000}),

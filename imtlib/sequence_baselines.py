@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from imtlib.batching import by_length, inputs, real_events, signature
 from imtlib.catalogue import Catalogue
-from imtlib.encoding import Tensor
+from imtlib.encoding import Tensor, read
 from imtlib.errors import ModelFileError
 from imtlib.histories import Histories, nobody
 from imtlib.log import BehaviourLog
@@ -169,7 +169,7 @@ class SequenceBaseline(keras.Model):
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
         """States $h_0, \\dots, h_T$ of a batch as `imtlib.batching.inputs` makes it, `(B, T + 1, d)`."""
-        embedded = ops.take(self.table(), batch["item"], axis=0)
+        embedded = read(partial(ops.take, self.table(), axis=0), batch["item"])
         states = self.encoder(embedded, real_events(batch), training=training)
         return ops.pad(states, ((0, 0), (1, 0), (0, 0)))
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from keras import ops
 
 from imtlib.augmentation import LENGTH, Augmentation
-from imtlib.batching import TrainingBatches
+from imtlib.batching import Arrays, TrainingBatches
+from imtlib.encoding import HIDDEN, Tensor
 from imtlib.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.sequence_baselines import SequenceBaseline
@@ -71,6 +76,71 @@ def test_substitutes_stand_in_the_history_and_not_among_the_targets(log: Behavio
         assert (arrays["item"][~place] == 0).all()
     # A substitute is now and then the item itself.
     assert 0.22 < changed / real < 0.36
+
+
+def test_masks_hide_items_and_no_targets(log: BehaviourLog) -> None:
+    hidden, real = 0, 0
+    for (arrays, target), (plain, same) in zip(
+        epoch(log, Augmentation(mask=0.3)), epoch(log, None), strict=True
+    ):
+        np.testing.assert_array_equal(target, same)
+        place = np.arange(arrays["item"].shape[1]) < arrays["length"][:, None]
+        masked = arrays["item"] == HIDDEN
+        np.testing.assert_array_equal(arrays["item"], np.where(masked, HIDDEN, plain["item"]))
+        assert not masked[~place].any()
+        hidden += masked.sum()
+        real += place.sum()
+    assert 0.25 < hidden / real < 0.35
+
+
+def test_a_hidden_item_is_of_unknown_interest(log: BehaviourLog) -> None:
+    model = InterestMigrationModel.for_log(log, units=8, heads=2)
+    (arrays, _), *_ = epoch(log, None)
+    shown = ops.convert_to_numpy(model(arrays)["belief"])[:, :, :-1]
+    arrays["item"][:, 1] = HIDDEN
+    hidden = ops.convert_to_numpy(model(arrays)["belief"])[:, :, :-1]
+    np.testing.assert_array_equal(hidden[:, 1], shown[:, 1])
+    assert (shown[:, 2] == 0).any()
+    # Nothing of it is known, so no interest is ruled out.
+    assert (hidden[:, 2] > 0).all()
+
+
+def test_masks_change_no_other_draw(log: BehaviourLog) -> None:
+    before = Augmentation(leave_out=0.2, substitute=0.2, reorder=0.5)
+    for (arrays, target), (plain, same) in zip(
+        epoch(log, replace(before, mask=0.5)), epoch(log, before), strict=True
+    ):
+        np.testing.assert_array_equal(target, same)
+        shown = arrays["item"] != HIDDEN
+        np.testing.assert_array_equal(arrays["item"][shown], plain["item"][shown])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda log: InterestMigrationModel.for_log(log, units=8, heads=2, successors=True),
+        lambda log: SequenceBaseline.for_log(log, units=8, told_interests=True),
+    ],
+    ids=["migration", "sasrec"],
+)
+def test_of_a_hidden_item_nothing_is_read(
+    log: BehaviourLog, make: Callable[[BehaviourLog], InterestMigrationModel | SequenceBaseline]
+) -> None:
+    model = make(log)
+    (arrays, _), *_ = epoch(log, None)
+    arrays["item"] = np.where(arrays["item"] == 0, HIDDEN, arrays["item"])
+    assert (arrays["item"] == HIDDEN).any()
+    table = model.embedding.item if isinstance(model, InterestMigrationModel) else model.item
+    before = ops.convert_to_numpy(_states(model, arrays))
+    first = np.arange(len(log.catalogue.items))[:, None] == 0
+    # The first of the catalogue is another now, and a hidden item is not the first.
+    table.embeddings.assign_add(5.0 * first * np.ones(8))
+    np.testing.assert_array_equal(before, _states(model, arrays))
+
+
+def _states(model: InterestMigrationModel | SequenceBaseline, arrays: Arrays) -> Tensor:
+    outputs = model({name: ops.convert_to_tensor(value) for name, value in arrays.items()})
+    return outputs["belief"] if isinstance(outputs, dict) else outputs
 
 
 def test_a_reordered_run_is_never_asked_about(log: BehaviourLog) -> None:

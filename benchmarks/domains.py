@@ -21,7 +21,7 @@ import keras
 from imtlib.amazon import amazon_food_kitchen, read_domains
 from imtlib.augmentation import Augmentation
 from imtlib.baselines import Popularity, SmoothedTransitions
-from imtlib.benchmark import as_json, figures, machine, write
+from imtlib.benchmark import as_json, figures, machine, rounded, write
 from imtlib.biases import count_biases
 from imtlib.each import each_for_log, fit_each
 from imtlib.evaluation import Report, Scorer, evaluate
@@ -110,7 +110,7 @@ def by_domain(report: Report) -> dict[str, dict[str, Any]]:
         name: {
             "requests": len(one.rank),
             **figures(one),
-            "interval": {metric: one.interval(metric) for metric in ("HR@10", "NDCG@10")},
+            "interval": {m: [rounded(end) for end in one.interval(m)] for m in ("HR@10", "NDCG@10")},
             "rank": [int(r) if r < 1e9 else None for r in one.rank],
         }
         for name, one in report.by_scenario.items()

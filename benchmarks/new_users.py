@@ -30,19 +30,23 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "movielens-100k": {"units": 48, "attention": "state", "dropout": 0.3},
 }
 FITTING: dict[str, dict[str, Any]] = {
-    "simulated-small": {"epochs": 12, "batch": 16, "learning_rate": 0.01, "judged": 200},
-    "movielens-100k": {"epochs": 15, "batch": 16, "judged": 200},
+    "simulated-small": {"epochs": 12, "batch": 16, "learning_rate": 0.01, "judged": 200, "keep": "last"},
+    "movielens-100k": {"epochs": 15, "batch": 16, "judged": 200, "keep": "last"},
 }
 SHARE = {"simulated-small": 0.25, "movielens-100k": 0.3}
 FLOORS = {"popularity": Popularity, "smoothed-transitions": SmoothedTransitions}
-MODELS = {"model": {"use_profile": False}, "model-profile": {"use_profile": True}}
+MODELS: dict[str, dict[str, Any]] = {
+    "model": {"use_profile": False},
+    "model-profile": {"use_profile": True},
+    "scratch": {},
+}
 
 
 def fitted(dataset: str, split: Split, seed: int, **settings: Any) -> InterestMigrationModel:
     """A model of the data set's settings, trained on a split."""
     keras.utils.set_random_seed(seed)
     model = InterestMigrationModel.for_log(split.train, **SETTINGS[dataset], **settings)
-    fit(model, split, **FITTING[dataset], keep="last", seed=seed, progress=False)
+    fit(model, split, **FITTING[dataset], seed=seed, progress=False)
     return model
 
 
@@ -70,8 +74,8 @@ def told(dataset: str, name: str, seed: int, new: NewUsers, found: dict[int, Rep
         "hash": new.split.hash,
         "new users": len(new.users),
         "after": {str(events): figures(report) for events, report in found.items()},
-        "settings": SETTINGS[dataset],
-        "fitting": FITTING[dataset],
+        "settings": None if name in FLOORS else {**SETTINGS[dataset], **MODELS[name]},
+        "fitting": None if name in FLOORS else FITTING[dataset],
         "machine": machine(),
         "versions": {package: version(package) for package in ("tensorflow", "keras", "numpy", "imtlib")},
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -93,7 +97,7 @@ def main() -> None:
     """Run what has no file yet; the floors have one seed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", choices=SETTINGS, nargs="+")
-    parser.add_argument("--model", nargs="+", default=[*FLOORS, *MODELS, "scratch"])
+    parser.add_argument("--model", nargs="+", default=[*FLOORS, *MODELS])
     parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--results", type=Path, default=Path("results/new-users"))
     given = parser.parse_args()

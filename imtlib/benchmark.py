@@ -27,7 +27,10 @@ import numpy as np
 import tensorflow as tf
 
 from imtlib.datasets import load_dataset
-from imtlib.evaluation import Report, evaluate
+from imtlib.evaluation import Report, Scorer, evaluate
+from imtlib.histories import Part
+from imtlib.interest_metrics import METRICS, evaluate_interests
+from imtlib.model import InterestMigrationModel
 from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
 from imtlib.training import fit
 from imtlib.whole import whole
@@ -79,6 +82,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "valid": figures(reports["valid"]),
         "test": figures(reports["test"]),
         "interval": {name: [rounded(end) for end in reports["test"].interval(name)] for name in INTERVALS},
+        "interests": interest_figures(made, parts.test),
         "resumed after epoch": resumed,
         "minutes": round(trained / 60, 2),
         "processor minutes": round(trained_cpu / 60, 2),
@@ -108,6 +112,27 @@ def as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
 def figures(report: Report) -> dict[str, float | None]:
     """The metrics of a report, as `rounded` has them."""
     return {name: rounded(value) for name, value in report.items()}
+
+
+def interest_figures(model: Scorer, part: Part) -> dict[str, dict[str, Any]] | None:
+    """How well a model that goes through interests foretells the next one, pooled and by scenario.
+
+    Returns:
+        By metric of `imtlib.interest_metrics.METRICS`: `pooled`, `interval`, 95 % over users (`None` for
+        `row_error`, which has none), and `by scenario`, as `rounded` has them; `None` for a model without a
+        matrix of transitions.
+    """
+    if not isinstance(model, InterestMigrationModel) or not model.settings["through_interests"]:
+        return None
+    report = evaluate_interests(model, part)
+    return {
+        metric: {
+            "pooled": rounded(getattr(report, metric)),
+            "interval": None if metric == "row_error" else [rounded(end) for end in report.interval(metric)],
+            "by scenario": {s: rounded(getattr(own, metric)) for s, own in report.by_scenario.items()},
+        }
+        for metric in METRICS
+    }
 
 
 def rounded(value: float) -> float | None:

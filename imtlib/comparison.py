@@ -67,7 +67,8 @@ def compare(
         KeyError: the reports have no such metric.
         ValueError: the reports are not about the same requests, or no request has a value in both.
     """
-    if not (np.array_equal(one.user, other.user) and np.array_equal(one.scenario, other.scenario)):
+    same = type(one) is type(other) and one.name == other.name
+    if not (same and np.array_equal(one.user, other.user) and np.array_equal(one.scenario, other.scenario)):
         raise ValueError(
             f"the reports are about different requests: {len(one.rank):,} of part {one.name!r} and "
             f"{len(other.rank):,} of part {other.name!r}. Evaluate both models on the same part."

@@ -21,8 +21,8 @@ NEAR = 5
 def shuffled_interests(catalogue: Catalogue, seed: int) -> Catalogue:
     """The same catalogue, the sets of interests dealt out anew among its items.
 
-    How many items each interest has, and how many interests an item, stays as it was; the meaning goes. A
-    gain that survives was none of the interests.
+    How many items each interest has, and how many items have one interest, two, three, stays as it was; the
+    meaning goes. A gain that survives was none of the interests.
 
     Args:
         catalogue: of the log.
@@ -72,7 +72,7 @@ def with_interests(split: Split, catalogue: Catalogue) -> Split:
         catalogue: that of the log but for the interests.
 
     Raises:
-        ValueError: it names other items, scenarios or behaviours.
+        ValueError: it names other items, scenarios or behaviours, or an interest that no item has.
     """
     old = split.train.catalogue
     if (catalogue.items, catalogue.scenarios, catalogue.behaviours) != (
@@ -81,6 +81,11 @@ def with_interests(split: Split, catalogue: Catalogue) -> Split:
         old.behaviours,
     ):
         raise ValueError("the catalogue must name the same items, scenarios and behaviours as the split's")
+
+    empty = np.flatnonzero(~catalogue.item_interests.any(axis=0))
+    if len(empty):
+        names = [catalogue.interests[k] for k in empty[:8]]
+        raise ValueError(f"no item has the interest {names}: leave such interests out of the catalogue")
 
     def changed(part: Part) -> Part:
         return replace(part, histories=replace(part.histories, catalogue=catalogue))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from imtlib.catalogue import IntArray
 from imtlib.errors import LogError
 from imtlib.histories import Part
+from imtlib.migration import must_have_transitions
 from imtlib.model import InterestMigrationModel
 from imtlib.recommendation import responsibility
 from imtlib.resampling import percentile_interval
@@ -144,9 +145,9 @@ class InterestReport:
     @property
     def row_error(self) -> float:
         """Total variation of `rows_said` and `rows_came`, weighted by `row_weight`."""
-        apart = 0.5 * np.abs(self.rows_said - self.rows_came).sum(axis=1)
-        weight = self.row_weight.sum()
-        return float(np.nansum(apart * self.row_weight) / weight) if weight > 0 else np.nan
+        believed = self.row_weight > 0
+        apart = 0.5 * np.abs(self.rows_said - self.rows_came)[believed].sum(axis=1)
+        return float(np.average(apart, weights=self.row_weight[believed])) if believed.any() else np.nan
 
     @cached_property
     def by_scenario(self) -> dict[str, InterestReport]:
@@ -159,7 +160,8 @@ class InterestReport:
         """Bootstrap interval of a metric: users drawn anew with replacement, all requests of a user together.
 
         Args:
-            metric: one of `METRICS`.
+            metric: one of `METRICS` but `row_error`: that is a distance of noisy means, to which drawing
+                anew only adds, so that its draws lie above it.
             level: share of the draws inside the interval.
             draws: how many; the metric is computed anew for each.
             seed: of the draws.
@@ -168,10 +170,10 @@ class InterestReport:
             Its two ends; NaN when the metric is.
 
         Raises:
-            KeyError: there is no such metric.
+            KeyError: there is no such metric, or none with an interval.
         """
-        if metric not in METRICS:
-            raise KeyError(f"no metric {metric!r} of interests: choose one of {', '.join(METRICS)}")
+        if metric not in METRICS[:-1]:
+            raise KeyError(f"no interval of {metric!r}: choose one of {', '.join(METRICS[:-1])}")
         if np.isnan(getattr(self, metric)):
             return np.nan, np.nan
         rows, rng = np.argsort(self.user, kind="stable"), np.random.default_rng(seed)
@@ -214,7 +216,9 @@ def evaluate_interests(model: InterestMigrationModel, part: Part) -> InterestRep
     Raises:
         LogError: the part holds no request.
         ModelFileError: the model was made for another catalogue.
+        ValueError: the model has learnt no transitions, since it does not go through interests.
     """
+    must_have_transitions(model)
     if len(part) == 0:
         raise LogError(f"the {part.name} part holds no request: there is nothing to evaluate")
     ends = model.outputs(part.histories, ("next_interest", "belief", "query"))

@@ -35,6 +35,7 @@ class Event:
 
 class _Explains(Protocol):
     catalogue: Catalogue
+    settings: dict[str, Any]
 
     def outputs(self, histories: Histories, names: tuple[str, ...]) -> dict[str, NDArray[np.float32]]: ...
 
@@ -209,7 +210,8 @@ def recommend(
 
     Returns:
         One row an item. `item`; `probability`, the model's own, over the whole catalogue; `interest`, the
-        one with the largest responsibility, and `share`, how large; `because`, the events whose removal
+        one with the largest responsibility, and `share`, how large (None and NaN for a model that does not go
+        through interests); `because`, the events whose removal
         would lower the item's log-probability most, as item names, largest loss first.
 
     Raises:
@@ -231,17 +233,26 @@ def recommend(
     shares = interest_shares(history)[0]
     score = adjusted(log_p.astype(np.float64), interests, policy, shares, expected)
     chosen = np.array(list(choose(score, interests, may, k, policy.diversity)), int)
-    why = responsibility(model.log_z(ends["query"])[0], ends["next_interest"][0], interests[chosen])
-    top = why.argmax(axis=1) if len(chosen) else np.zeros(0, int)
+    top, share = _interest_behind(model, ends, interests[chosen])
     return pd.DataFrame(
         {
             "item": [names.items[i] for i in chosen],
             "probability": np.exp(log_p[chosen].astype(np.float64)),
-            "interest": [names.interests[y] for y in top],
-            "share": why[np.arange(len(chosen)), top],
+            "interest": top,
+            "share": share,
             "because": _because(model, history, log_p, chosen, reasons),
         }
     )
+
+
+def _interest_behind(
+    model: _Explains, ends: Mapping[str, NDArray[Any]], item_interests: NDArray[np.float64]
+) -> tuple[list[str | None], NDArray[Any]]:
+    """Of each chosen item, rows of G `(k, K)`: the most responsible interest, and its responsibility."""
+    if not model.settings["through_interests"]:
+        return [None] * len(item_interests), np.full(len(item_interests), np.nan)
+    why = responsibility(model.log_z(ends["query"])[0], ends["next_interest"][0], item_interests)
+    return [model.catalogue.interests[y] for y in why.argmax(axis=1)], why.max(axis=1)
 
 
 def _because(

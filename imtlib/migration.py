@@ -42,6 +42,7 @@ def learnt_transition(
 
     Raises:
         UnknownNameError: a scenario, or an item of the log, is not in the model's catalogue.
+        ValueError: the model has learnt no transitions, since it does not go through interests.
     """
     asked = int(model.catalogue.codes("scenario", [scenario])[0])
     where = None if current is None else int(model.catalogue.codes("scenario", [current])[0])
@@ -53,6 +54,18 @@ def learnt_transition(
         beliefs.append(found.belief[chosen])
         matrices.append(found.matrix[chosen])
     return mean_matrix(np.concatenate(beliefs), np.concatenate(matrices))
+
+
+def must_have_transitions(model: InterestMigrationModel) -> None:
+    """Refuse a model that has learnt none: what its matrix holds are first, random values.
+
+    Raises:
+        ValueError: the model was made with `through_interests=False`.
+    """
+    if not model.settings["through_interests"]:
+        raise ValueError(
+            "the model has learnt no transitions: make and fit it with through_interests=True, the default"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +87,7 @@ class Contexts:
 
 def contexts(model: InterestMigrationModel, log: BehaviourLog, batch: int = 64) -> Iterator[Contexts]:
     """Every event of a log as a context, some users at a time; its arguments are `learnt_transition`'s."""
+    must_have_transitions(model)
     last = log.starts[1:][np.diff(log.starts) > 0] - 1
     lives = in_catalogue(log.histories_before(last), model.catalogue)
     for rows in by_length(lives, batch):

@@ -77,8 +77,9 @@ def keep_pretrained(
         bare.set_weights(model.get_weights())
         bare.save_weights(Path(fresh) / f"{name}.weights.h5")
         (Path(fresh) / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", "utf8")
-        for file in Path(fresh).iterdir():
-            os.replace(file, place / file.name)
+        # The card comes last: where it is, its weights are.
+        for file in (f"{name}.weights.h5", f"{name}.json"):
+            os.replace(Path(fresh) / file, place / file)
 
 
 def _find(name: str, places: tuple[Path, ...]) -> Path:

@@ -85,7 +85,7 @@ def responsibility(log_z: FloatArray, interest: FloatArray, item_interests: Floa
     Returns:
         `(k, K)`; each row sums to one.
     """
-    share = np.where(interest > 0, np.log(np.maximum(interest, 1e-300)) - log_z, -np.inf)
+    share = np.log(np.maximum(interest, np.finfo(interest.dtype).tiny)) - log_z
     within = np.where(item_interests > 0, share, -np.inf)
     weight = np.exp(within - within.max(axis=1, keepdims=True))
     return weight / weight.sum(axis=1, keepdims=True)

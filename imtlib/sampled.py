@@ -48,7 +48,9 @@ def sampled_log_p(
     drawn += tf.gather(bias, negatives) - log_expected
     drawn = tf.where(negatives[None] == target[:, None], -tf.float32.max, drawn)
     top = tf.stop_gradient(tf.maximum(own, tf.reduce_max(drawn, axis=1)))
-    own = tf.maximum(own - top, -DEPTH)
+    own -= top
+    # However unlikely the target, it is learnt from: the limit is for the values alone.
+    own += tf.stop_gradient(tf.maximum(own, -DEPTH) - own)
     held = tf.gather(item_interests, target)
     z = tf.matmul(tf.exp(drawn - top[:, None]), tf.gather(item_interests, negatives))
     # Only the target's own interests are asked for; logarithms keep the gradient finite where Z is tiny.

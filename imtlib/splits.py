@@ -108,7 +108,7 @@ def time_split(
     facts = {
         "users have their first event in the validation period, and are not asked about in it.": late,
         "users have their first event in the test period, and are not asked about in it.": new,
-        "later events are no target, since each user is asked about once a period.": unused,
+        "later events are no target: a user is asked once a period, and only with an event before.": unused,
     }
     notes = tuple(f"{number:,} {fact}" for fact, number in facts.items() if number)
     return _split(log, role, valid, test, notes)

@@ -25,7 +25,7 @@ from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
 from imtlib.fused import FusedItems
 from imtlib.hiding import Hiding
-from imtlib.log import IntArray, Part
+from imtlib.log import BehaviourLog, IntArray, Part
 from imtlib.model import InterestMigrationModel
 from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.splits import Split
@@ -124,27 +124,35 @@ def fit(
 
     Raises:
         ModelFileError: the folder holds a run with other settings, another model or another split.
-        ValueError: there is no event to learn from, or none to choose by; `keep` is neither of the two;
-            `lessons` has another shape; `hide` is not from 0 to below 1, or there are no modalities to hide.
+        ValueError: there is no event to learn from, or none to choose by; a count is below 1; `stretch` is
+            too short for the positions of a SASRec; `keep` is neither of the two; `lessons` has another
+            shape; `hide` is not from 0 to below 1, or there are no modalities to hide.
     """
     if keep not in ("best", "last"):
         raise ValueError(f"unknown keep={keep!r}: choose 'best' or 'last'")
+    for name, count in {"epochs": epochs, "batch": batch, "stretch": stretch, "judged": judged}.items():
+        if count < 1:
+            raise ValueError(f"{name}={count} must be 1 or more")
     if negatives is None:
         negatives = 0 if len(split.train.catalogue.items) <= WHOLE else DRAWN
     batches = TrainingBatches(split.train, batch, stretch, seed, negatives, augmentation, lessons)
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
+    _check_positions(model, split.train, stretch)
     steps = len(batches)
     optimizer = keras.optimizers.AdamW(
         WarmCosine(learning_rate, steps, steps * epochs), weight_decay=weight_decay, global_clipnorm=5.0
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "item_bias"])
-    model.compile(optimizer=optimizer)
+    # Not compiled by XLA, which Keras would choose where there is a GPU: the whole softmax has a loop whose
+    # length it cannot know.
+    model.compile(optimizer=optimizer, jit_compile=False)
     optimizer.build(model.trainable_variables)
     settings = {
         **model.settings,
         "catalogue": model.catalogue.fingerprint,
         "split": split.hash,
+        "events": _events(split.train),
         "epochs": epochs,
         "batch": batch,
         "stretch": stretch,
@@ -177,6 +185,26 @@ def fit(
         if keep == "best":
             run.take_best()
     return run.history
+
+
+def _events(log: BehaviourLog) -> str:
+    """SHA-256 of what is learnt from: splits of the same requests may teach other events."""
+    found = sha256()
+    for part in (log.starts, log.item, log.scenario, log.behaviour, log.time):
+        found.update(part.tobytes())
+    return found.hexdigest()
+
+
+def _check_positions(
+    model: InterestMigrationModel | SequenceBaseline, log: BehaviourLog, stretch: int
+) -> None:
+    """Self-attention has an embedding for each position, and must learn all that it will score from."""
+    read = min(model.max_length, int(np.diff(log.starts).max()) - 1)
+    if isinstance(model, SequenceBaseline) and model.settings["encoder"] == "sasrec" and read >= stretch:
+        raise ValueError(
+            f"stretch={stretch} teaches {stretch - 1} positions, and scoring reads {read}: fit with "
+            f"stretch={read + 1}, or make the model with max_length={stretch - 1}"
+        )
 
 
 def _fused(model: InterestMigrationModel | SequenceBaseline) -> FusedItems | None:

@@ -13,6 +13,7 @@ import pytest
 
 from imtlib import benchmark
 from imtlib.benchmark import machine, peak_memory, run, write
+from imtlib.interest_metrics import METRICS
 from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS, common_matrix
 from imtlib.simulation import simulate
 from imtlib.splits import leave_one_out
@@ -69,6 +70,18 @@ def test_every_model_gives_a_whole_result(model: str, small_world: None, tmp_pat
     if fitting is not None:
         assert kept["fitting"]["stretch"] == fitting.get("stretch", 64)
         assert kept["fitting"]["weight_decay"] == 0.01
+
+
+@pytest.mark.parametrize("model", ["migration-shuffled", "direct", "gru"])
+def test_interests_are_of_models_that_go_through_them(model: str, small_world: None, tmp_path: Path) -> None:
+    found = run("simulated", model, "leave-one-out", seed=0, folder=tmp_path / "run")["interests"]
+    assert (found is not None) == (model == "migration-shuffled")
+    if found is not None:
+        assert tuple(found) == METRICS
+        for figure in found.values():
+            low, high = figure["interval"]
+            assert low <= figure["pooled"] <= high
+            assert tuple(figure["by scenario"]) == ("shop", "video")
 
 
 def test_minutes_are_those_of_all_epochs(small_world: None, tmp_path: Path) -> None:

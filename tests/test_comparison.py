@@ -104,6 +104,8 @@ def test_requests_that_one_report_has_no_value_for_are_left_out() -> None:
 def test_other_requests_and_unknown_metrics_are_refused() -> None:
     with pytest.raises(ValueError, match="different requests"):
         compare(report(ranks(0)), report(ranks(0, 300)))
+    with pytest.raises(ValueError, match="of part 'valid' and 400 of part 'test'"):
+        compare(replace(report(ranks(0)), name="valid"), report(ranks(0)))
     with pytest.raises(KeyError, match="no metric"):
         compare(report(ranks(0)), report(ranks(1)), "NDCG@7")
     with pytest.raises(ValueError, match="no mean over requests"):

@@ -1,5 +1,7 @@
 """Controls: what a shuffle must keep, and that clusters of behaviour find interests that are really there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -51,3 +53,12 @@ def test_a_split_with_other_interests_is_the_same_split(split: Split) -> None:
     strange = leave_one_out(simulate(users=20, items=20, events=6, interests=4)[0]).train.catalogue
     with pytest.raises(ValueError, match="same items"):
         with_interests(split, strange)
+
+
+def test_an_interest_that_no_item_has_is_refused() -> None:
+    split = leave_one_out(simulate(30, 20, 4, events=8, seed=1)[0])
+    catalogue = split.train.catalogue
+    empty = catalogue.item_interests.copy()
+    empty[:, 2] = False
+    with pytest.raises(ValueError, match=r"no item has the interest \['.+'\]"):
+        with_interests(split, replace(catalogue, item_interests=empty))

@@ -101,7 +101,9 @@ def test_time_split_equals_the_split_by_hand(table: list[tuple[str, int]], first
     rest = len(log) - len(early) - len(split.valid) - len(split.test)
     told = [note for note in split.notes if "later events are no target" in note]
     assert told == (
-        [f"{rest} later events are no target, since each user is asked about once a period."] if rest else []
+        [f"{rest} later events are no target: a user is asked once a period, and only with an event before."]
+        if rest
+        else []
     )
     assert (split.train.time < valid_at).all()
     for part in (split.valid, split.test):
@@ -126,7 +128,7 @@ def test_moments_are_seconds_dates_or_shares() -> None:
     assert split.notes == (
         "1 users have their first event in the validation period, and are not asked about in it.",
         "1 users have their first event in the test period, and are not asked about in it.",
-        "2 later events are no target, since each user is asked about once a period.",
+        "2 later events are no target: a user is asked once a period, and only with an event before.",
     )
     assert f"hash {split.hash[:12]}" in repr(split)
     assert all(note in repr(split) for note in split.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -20,6 +21,7 @@ from imtlib.evaluation import evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.pretrained import keep_pretrained, load_pretrained
 from imtlib.saving import load_model
+from imtlib.sequence_baselines import SequenceBaseline
 from imtlib.simulation import simulate
 from imtlib.splits import Split, leave_one_out
 from imtlib.training import fit
@@ -166,6 +168,29 @@ def test_windows_hold_each_next_item_once_and_nothing_else(split: Split) -> None
     assert [target.tolist() for _, target in batches] == first
     batches.epoch = 1
     assert [target.tolist() for _, target in batches] != first
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch", "stretch", "judged"])
+def test_counts_below_one_are_refused(split: Split, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}=0 must be 1 or more"):
+        fit(new_model(split), split, **{name: 0})
+
+
+def test_every_position_that_is_scored_from_is_learnt(split: Split) -> None:
+    longest = int(np.diff(split.train.starts).max())
+    sasrec = SequenceBaseline.for_log(split.train, units=8, max_length=longest - 2)
+    with pytest.raises(ValueError, match=f"stretch={longest - 1}"):
+        fit(sasrec, split, epochs=1, stretch=longest - 2, progress=False)
+    before = np.asarray(sasrec.encoder.position.embeddings).copy()
+    fit(sasrec, split, epochs=1, stretch=longest - 1, weight_decay=0.0, keep="last", progress=False)
+    assert (np.asarray(sasrec.encoder.position.embeddings) != before).any(axis=1).all()
+
+
+def test_a_run_does_not_go_on_with_other_events(split: Split, tmp_path: Path) -> None:
+    fit(new_model(split), split, epochs=1, folder=tmp_path, progress=False)
+    fewer = replace(split, train=split.train.where(split.train.user > 0))
+    with pytest.raises(ModelFileError, match="a run with other events"):
+        fit(new_model(split), fewer, epochs=1, folder=tmp_path, progress=False)
 
 
 def test_a_model_file_that_cannot_be_read(tmp_path: Path) -> None:

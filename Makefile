@@ -66,12 +66,14 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 
 ABLATIONS = small small-direct small-no-attention small-constant-query small-self-attention small-lstm small-one-task \
   small-no-dropout small-no-dropout-best small-no-decay small-crop-8 small-crop-8-longer small-leave-out small-substitute small-mask small-reorder small-users-10 small-users-30
+ON_FILMS = small small-no-decay small-no-dropout small-leave-out small-substitute small-mask small-reorder small-sampled
 WAYS = each untold shared shared-gate-common-matrix shared-gate shared-star
 MARKET_WAYS = popularity smoothed-transitions all lora-1
 
 benchmark: $(READY)  ## every run that has no file under results/ yet: hours, and may be stopped and started again
 	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
 	$(BIN)/python -m imtlib.benchmark simulated-small --split leave-one-out --seed 0 1 2 --model $(ABLATIONS)
+	$(BIN)/python -m imtlib.benchmark movielens-100k --split leave-one-out --seed 0 1 2 --model $(ON_FILMS)
 	for log in unlike late; do \
 	  $(BIN)/python -m imtlib.benchmark simulated-$$log --split leave-one-out --seed 0 1 2 --model $(WAYS) || exit 1; done
 	$(BIN)/python -m imtlib.transfer movielens-1m movielens-100k --share 0.01 0.03 0.1 0.3 1 --seed 0 1

@@ -92,7 +92,7 @@ def compiled(model: Model, steps: int) -> Model:
     rate = WarmCosine(FITTING["learning_rate"], steps, steps * int(FITTING["epochs"]))
     optimiser = keras.optimizers.AdamW(rate, weight_decay=FITTING["weight_decay"], global_clipnorm=5.0)
     optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "item_bias"])
-    model.compile(optimizer=optimiser)
+    model.compile(optimizer=optimiser, jit_compile=False)
     optimiser.build(model.trainable_variables)
     return model
 

@@ -20,7 +20,7 @@ from imtlib.training import fit
 
 
 def arguments() -> argparse.ArgumentParser:
-    """What can be said on the command line; the defaults made the shipped weights of MovieLens-1M."""
+    """What can be said on the command line; the defaults are those of the shipped weights of MovieLens-1M."""
     parser = argparse.ArgumentParser(prog="python -m imtlib.train", description=__doc__)
     parser.add_argument("dataset", help="a name that load_dataset knows")
     model = parser.add_argument_group("model")

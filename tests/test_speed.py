@@ -113,7 +113,7 @@ def test_padded_batches_hold_every_event_once(setup: Setup) -> None:
 
 @pytest.mark.slow
 def test_fit_is_let_go_for_an_epoch_at_a_time(setup: Setup) -> None:
-    run = OurRun(setup.sasrec(), setup.split, epochs=2, batch=32, stretch=8)
+    run = OurRun(setup.gru(False), setup.split, epochs=2, batch=32, stretch=8)
     assert run.rows == []
     first = run.epoch()
     assert first is not None
@@ -123,7 +123,7 @@ def test_fit_is_let_go_for_an_epoch_at_a_time(setup: Setup) -> None:
     assert second is run.rows[1]
     assert run.epoch() is None
     run.end()
-    unfinished = OurRun(setup.sasrec(), setup.split, epochs=2)
+    unfinished = OurRun(setup.gru(False), setup.split, epochs=2)
     unfinished.end()
     assert unfinished.rows == []
 

@@ -238,7 +238,10 @@ def _dataset(batches: TrainingBatches) -> tf.data.Dataset:
     data = tf.data.Dataset.from_generator(
         generate, output_signature=(signature(example), tf.TensorSpec((None, None), target.dtype))
     )
-    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2)
+    # Nothing here is tuned, and at the end of each epoch the tuner keeps everything waiting, up to a minute.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(2).with_options(options)
 
 
 class _Run(keras.callbacks.Callback):

@@ -91,6 +91,12 @@ def test_every_epoch_keeps_how_long_it_took(split: Split, tmp_path: Path) -> Non
     assert min(after) > 0
 
 
+def test_no_epoch_waits_for_a_tuner(split: Split) -> None:
+    # With one, the end of an epoch has been seen to wait for 40 seconds.
+    data = training._dataset(TrainingBatches(split.train, 16, 8, 0))
+    assert data.options().autotune.enabled is False
+
+
 def test_what_is_no_lesson_is_seen_and_never_asked_for(split: Split) -> None:
     log = split.train
     lessons = np.random.default_rng(0).random(len(log)) < 0.3

@@ -29,7 +29,7 @@ import tensorflow as tf
 from imtlib.datasets import load_dataset
 from imtlib.evaluation import Report, Scorer, evaluate
 from imtlib.histories import Part
-from imtlib.interest_metrics import METRICS, evaluate_interests
+from imtlib.interest_metrics import METRICS, WITH_INTERVAL, evaluate_interests
 from imtlib.model import InterestMigrationModel
 from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
 from imtlib.training import fit
@@ -118,8 +118,8 @@ def interest_figures(model: Scorer, part: Part) -> dict[str, dict[str, Any]] | N
     """How well a model that goes through interests foretells the next one, pooled and by scenario.
 
     Returns:
-        By metric of `imtlib.interest_metrics.METRICS`: `pooled`, `interval`, 95 % over users (`None` for
-        `row_error`, which has none), and `by scenario`, as `rounded` has them; `None` for a model without a
+        By metric of `imtlib.interest_metrics.METRICS`: `pooled`, `interval`, 95 % over users (`None` where
+        there is none), and `by scenario`, as `rounded` has them; `None` for a model without a
         matrix of transitions.
     """
     if not isinstance(model, InterestMigrationModel) or not model.settings["through_interests"]:
@@ -128,7 +128,7 @@ def interest_figures(model: Scorer, part: Part) -> dict[str, dict[str, Any]] | N
     return {
         metric: {
             "pooled": rounded(getattr(report, metric)),
-            "interval": None if metric == "row_error" else [rounded(end) for end in report.interval(metric)],
+            "interval": [rounded(e) for e in report.interval(metric)] if metric in WITH_INTERVAL else None,
             "by scenario": {s: rounded(getattr(own, metric)) for s, own in report.by_scenario.items()},
         }
         for metric in METRICS

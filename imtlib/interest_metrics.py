@@ -160,8 +160,7 @@ class InterestReport:
         """Bootstrap interval of a metric: users drawn anew with replacement, all requests of a user together.
 
         Args:
-            metric: one of `METRICS` but `row_error`: that is a distance of noisy means, to which drawing
-                anew only adds, so that its draws lie above it.
+            metric: one of `WITH_INTERVAL`.
             level: share of the draws inside the interval.
             draws: how many; the metric is computed anew for each.
             seed: of the draws.
@@ -172,8 +171,8 @@ class InterestReport:
         Raises:
             KeyError: there is no such metric, or none with an interval.
         """
-        if metric not in METRICS[:-1]:
-            raise KeyError(f"no interval of {metric!r}: choose one of {', '.join(METRICS[:-1])}")
+        if metric not in WITH_INTERVAL:
+            raise KeyError(f"no interval of {metric!r}: choose one of {', '.join(WITH_INTERVAL)}")
         if np.isnan(getattr(self, metric)):
             return np.nan, np.nan
         rows, rng = np.argsort(self.user, kind="stable"), np.random.default_rng(seed)
@@ -191,7 +190,10 @@ class InterestReport:
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-METRICS = ("macro", "micro", "log_loss", "row_error")
+WITH_INTERVAL = ("macro", "micro", "log_loss")
+"""Those of `METRICS` that have a bootstrap interval. `row_error` is a distance of noisy means, to which
+drawing anew only adds: its draws lie above it, and it has none."""
+METRICS = (*WITH_INTERVAL, "row_error")
 """The figures of an `InterestReport` that are one number."""
 
 

@@ -144,7 +144,7 @@ def _split(
         train=log.where(role == TRAIN),
         valid=_part(log, valid, "valid"),
         test=_part(log, test, "test"),
-        hash=_hash(log, role),
+        hash=digest(log, role),
         notes=notes,
     )
 
@@ -153,9 +153,16 @@ def _part(log: BehaviourLog, events: TimeArray, name: str) -> Part:
     return Part(log.histories_before(events), log.item[events], log.user[events], name)
 
 
-def _hash(log: BehaviourLog, role: NDArray[np.int8]) -> str:
-    """Over names, not codes, so that the order of a vocabulary does not matter."""
-    digest = hashlib.sha256()
+def digest(log: BehaviourLog, role: NDArray[np.int8]) -> str:
+    """SHA-256, in hex, of events and the part each is in.
+
+    Over names, not codes, so that the order of a vocabulary does not matter.
+
+    Args:
+        log: the events.
+        role: of each, `TRAIN`, `VALID`, `TEST` or `HISTORY_ONLY`, int8 `(events,)`.
+    """
+    found = hashlib.sha256()
     names = log.catalogue
     columns: list[tuple[tuple[str, ...], IntArray]] = [
         (log.users, log.user),
@@ -164,7 +171,7 @@ def _hash(log: BehaviourLog, role: NDArray[np.int8]) -> str:
         (names.behaviours, log.behaviour),
     ]
     for known, codes in columns:
-        digest.update("\x1f".join(np.array(known, object)[codes]).encode() + b"\x1e")
-    digest.update(log.time.astype("<i8").tobytes())
-    digest.update(role.tobytes())
-    return digest.hexdigest()
+        found.update("\x1f".join(np.array(known, object)[codes]).encode() + b"\x1e")
+    found.update(log.time.astype("<i8").tobytes())
+    found.update(role.tobytes())
+    return found.hexdigest()

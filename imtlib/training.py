@@ -28,7 +28,7 @@ from imtlib.hiding import Hiding
 from imtlib.log import BehaviourLog, IntArray, Part
 from imtlib.model import InterestMigrationModel
 from imtlib.sequence_baselines import SequenceBaseline
-from imtlib.splits import Split
+from imtlib.splits import TRAIN, Split, digest
 from imtlib.whole import whole
 
 CHOSEN_BY = "NDCG@10"
@@ -152,7 +152,8 @@ def fit(
         **model.settings,
         "catalogue": model.catalogue.fingerprint,
         "split": split.hash,
-        "events": _events(split.train),
+        # Splits of one hash may teach other events: `imtlib.controls` takes some away.
+        "events": digest(split.train, np.full(len(split.train), TRAIN, np.int8)),
         "epochs": epochs,
         "batch": batch,
         "stretch": stretch,
@@ -185,14 +186,6 @@ def fit(
         if keep == "best":
             run.take_best()
     return run.history
-
-
-def _events(log: BehaviourLog) -> str:
-    """SHA-256 of what is learnt from: splits of the same requests may teach other events."""
-    found = sha256()
-    for part in (log.starts, log.item, log.scenario, log.behaviour, log.time):
-        found.update(part.tobytes())
-    return found.hexdigest()
 
 
 def _check_positions(

@@ -72,14 +72,21 @@ SEES: dict[str, Any] = {"rank": 24, "matrix_from_state": True}
 # Small batches, so that twenty epochs are many steps. The last epoch is kept: chosen by a thousand requests,
 # one of the middle was taken for the best.
 FITTED: dict[str, Any] = {"epochs": 20, "batch": 16, "learning_rate": 0.002, "keep": "last", "judged": 1000}
+LONGER = {**FITTED, "epochs": 40}
+# As many steps and lessons as the longer ones.
+LONG_WINDOWS = {**FITTED, "stretch": 200, "batch": 8}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.2}
 # As published: up to a hundred epochs, and the best on the validation requests. After twenty it has not
 # reached what others report. Windows of 201 events have 200 to be read: each position is learnt.
 LONG = {**FITTED, "stretch": 201, "epochs": 100, "keep": "best", "judged": 10_000}
 
 
-def _ours(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) -> Recipe:
-    return Recipe(InterestMigrationModel.for_log, {**OURS, **SEES, **settings}, FITTED, prepare)
+def _ours(
+    prepare: Callable[[Split, int], Split] = _as_given,
+    fitting: Mapping[str, Any] = MappingProxyType(FITTED),
+    **settings: Any,
+) -> Recipe:
+    return Recipe(InterestMigrationModel.for_log, {**OURS, **SEES, **settings}, fitting, prepare)
 
 
 def _baseline(fitting: Mapping[str, Any], **settings: Any) -> Recipe:
@@ -96,9 +103,12 @@ MODELS = {
     "sasrec-interests": _baseline(LONG, **PUBLISHED_SASREC, told_interests=True),
     "direct": _ours(through_interests=False),
     "migration": _ours(),
+    "migration-longer": _ours(fitting=LONGER),
+    "migration-long-windows": _ours(fitting=LONG_WINDOWS),
     "migration-no-attention": _ours(attention="none"),
     "migration-context": _ours(rank=8, matrix_from_state=False),
     "migration-request-time": _ours(use_request_time=True),
+    "migration-request-time-longer": _ours(fitting=LONGER, use_request_time=True),
     "migration-shuffled": _ours(_shuffled),
     "migration-learnt": _ours(_from_behaviour),
 }
@@ -144,6 +154,8 @@ ABLATIONS = {
     "small-mask": _small(fitting={"augmentation": Augmentation(mask=0.1)}),
     "small-reorder": _small(fitting={"augmentation": Augmentation(reorder=0.5)}),
     "small-sampled": _small(fitting={"negatives": 256}),
+    # The whole softmax also where the catalogue is so large that by default it is estimated.
+    "small-whole": _small(fitting={"negatives": 0}),
     # Fewer users make shorter epochs, so there are more; the best is kept, before all is learnt by heart.
     "small-users-10": _small(_fewer_users(0.1), {"epochs": 60, "keep": "best", "judged": 1000}),
     "small-users-30": _small(_fewer_users(0.3), {"epochs": 30, "keep": "best", "judged": 1000}),

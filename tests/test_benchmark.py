@@ -69,7 +69,7 @@ def test_every_model_gives_a_whole_result(model: str, small_world: None, tmp_pat
     fitting = (MODELS | ABLATIONS | WAYS)[model].fitting
     if fitting is not None:
         assert kept["fitting"]["stretch"] == fitting.get("stretch", 64)
-        assert kept["fitting"]["weight_decay"] == 0.01
+        assert kept["fitting"]["weight_decay"] == fitting.get("weight_decay", 0.01)
 
 
 @pytest.mark.parametrize("model", ["migration-shuffled", "direct", "gru"])

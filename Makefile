@@ -74,7 +74,6 @@ benchmark: $(READY)  ## every run that has no file under results/ yet: hours, an
 	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
 	$(BIN)/python -m imtlib.benchmark simulated-small --split leave-one-out --seed 0 1 2 --model $(ABLATIONS)
 	$(BIN)/python -m imtlib.benchmark movielens-100k --split leave-one-out --seed 0 1 2 --model $(ON_FILMS)
-	$(BIN)/python -m imtlib.benchmark amazon-food-kitchen --split leave-one-out --seed 0 1 2 --model small small-whole
 	for log in unlike late; do \
 	  $(BIN)/python -m imtlib.benchmark simulated-$$log --split leave-one-out --seed 0 1 2 --model $(WAYS) || exit 1; done
 	$(BIN)/python -m imtlib.transfer movielens-1m movielens-100k --share 0.01 0.03 0.1 0.3 1 --seed 0 1

@@ -154,8 +154,6 @@ ABLATIONS = {
     "small-mask": _small(fitting={"augmentation": Augmentation(mask=0.1)}),
     "small-reorder": _small(fitting={"augmentation": Augmentation(reorder=0.5)}),
     "small-sampled": _small(fitting={"negatives": 256}),
-    # The whole softmax also where the catalogue is so large that by default it is estimated.
-    "small-whole": _small(fitting={"negatives": 0}),
     # Fewer users make shorter epochs, so there are more; the best is kept, before all is learnt by heart.
     "small-users-10": _small(_fewer_users(0.1), {"epochs": 60, "keep": "best", "judged": 1000}),
     "small-users-30": _small(_fewer_users(0.3), {"epochs": 30, "keep": "best", "judged": 1000}),

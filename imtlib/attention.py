@@ -34,7 +34,14 @@ def migrations(states: Tensor) -> Tensor:
 
     The article pairs $h_t$ with $h_{t+1}$; shifted by one, nothing reaches into the future.
     """
-    return ops.concatenate([states[:, :-1], states[:, 1:]], axis=-1)
+    time = ops.shape(states)[1] - 1
+    return ops.concatenate([stretch(states, 0, time), stretch(states, 1, time)], axis=-1)
+
+
+def stretch(x: Tensor, first: int, length: Tensor) -> Tensor:
+    """`x[:, first : first + length]`; its gradient is a padding, quicker than that of a slice by indices."""
+    rank = len(x.shape)
+    return ops.slice(x, [0, first] + [0] * (rank - 2), [-1, length] + [-1] * (rank - 2))
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -109,18 +116,28 @@ def prefix_scan(
     static = parts[0].shape[1]
     if static == 1 or (static is None and levels == 0):
         return parts
-    left = tuple(x[:, ::2] for x in parts)
-    right = tuple(ops.concatenate([x, e], axis=1)[:, 1::2] for x, e in zip(parts, empty, strict=True))
+    left, right = zip(*(_pairs(x, e) for x, e in zip(parts, empty, strict=True)), strict=True)
     odd = prefix_scan(join, join(left, right), empty, levels - 1)
-    before = tuple(ops.concatenate([e, x[:, :-1]], axis=1) for x, e in zip(odd, empty, strict=True))
+    before = tuple(
+        ops.concatenate([e, stretch(x, 0, ops.shape(x)[1] - 1)], axis=1)
+        for x, e in zip(odd, empty, strict=True)
+    )
     even = join(before, left)
     return tuple(_interleave(a, b, ops.shape(x)[1]) for a, b, x in zip(even, odd, parts, strict=True))
+
+
+def _pairs(x: Tensor, empty: Tensor) -> list[Tensor]:
+    """The even and the odd places; where their number is odd, with the empty element behind."""
+    x = ops.concatenate([x, empty[:, : ops.shape(x)[1] % 2]], axis=1)
+    shape = ops.shape(x)
+    # Unstacked, not sliced with a stride: the gradient of that is slow.
+    return ops.unstack(ops.reshape(x, (shape[0], shape[1] // 2, 2, *x.shape[2:])), axis=2)
 
 
 def _interleave(even: Tensor, odd: Tensor, length: int) -> Tensor:
     both = ops.stack([even, odd], axis=2)
     shape = ops.shape(both)
-    return ops.reshape(both, (shape[0], shape[1] * 2, *both.shape[3:]))[:, :length]
+    return stretch(ops.reshape(both, (shape[0], shape[1] * 2, *both.shape[3:])), 0, length)
 
 
 class _MigrationAttention(keras.layers.Layer):

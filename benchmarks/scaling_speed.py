@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,8 @@ def growing(kind: str) -> Callable[[int], object]:
 def history_length(setup: Setup) -> dict[str, Any]:
     """Time and memory at growing lengths, and how much each doubling multiplies the time.
 
-    Time: the lengths take turns within one process. Memory: a process of its own for each point, see
-    `benchmarks/memory.py`.
+    Time: the lengths take turns within one process. Memory: three processes of its own for each point, in
+    turn with the other lengths, see `benchmarks/memory.py`.
     """
     found: dict[str, Any] = {}
     for kind, full in LENGTHS.items():
@@ -112,20 +112,33 @@ def history_length(setup: Setup) -> dict[str, Any]:
         }
         found[kind] = {
             "ms": {length: _milliseconds(times) for length, times in turns.items()},
-            "memory, MB": {str(n): memory_of(kind, n) for n in (lengths[:1] if setup.quick else lengths)},
+            "memory, MB": memory_of(kind, lengths, setup.size(3, 1)),
             "times as long for twice the length": doubled,
         }
     medians = [ratio["median"] for ratio in found["constant"]["times as long for twice the length"].values()]
     return {"batch": ROWS, "units": UNITS, **found, "constant query, at most 2.1": max(medians) <= 2.1}
 
 
-def memory_of(kind: str, length: int) -> float:
-    """Megabytes that one run adds to the peak of a process that has run a very short history before."""
+def memory_of(kind: str, lengths: Sequence[int], times: int) -> dict[str, Any]:
+    """Megabytes that one run adds to the peak of a process that has run a very short history before.
+
+    Args:
+        kind: as for `growing`.
+        lengths: of the histories, each in a process of its own.
+        times: how often each is measured.
+
+    Returns:
+        By length, the median and the spread.
+    """
     script = str(Path(__file__).with_name("memory.py"))
-    command = [sys.executable, script, kind, str(length)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
-    note(f"  memory: {kind}, {length}: {said.stdout.strip()} MB")
-    return float(said.stdout)
+    found: dict[str, list[float]] = {str(length): [] for length in lengths}
+    for _ in range(times):
+        for length, measured in found.items():
+            command = [sys.executable, script, kind, length]
+            said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own
+            measured.append(float(said.stdout))
+    note(f"  memory: {kind}, {', '.join(f'{n}: {found[n]} MB' for n in found)}")
+    return {length: spread(measured) for length, measured in found.items()}
 
 
 def _milliseconds(turns: list[Turn]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class GruAttention(nn.Module):
 
 
 class SelfAttentive(nn.Module):
-    """`imtlib.SequenceBaseline("sasrec")`: causal self-attention, normalised before each part."""
+    """`imtlib.SequenceBaseline("sasrec")`: causal self-attention; past it goes the normalised query."""
 
     def __init__(self, sizes: dict[str, Any]) -> None:
         super().__init__()
@@ -111,15 +111,19 @@ class SelfAttentive(nn.Module):
         nn.init.xavier_normal_(self.item.weight)
         nn.init.uniform_(self.position.weight, -0.05, 0.05)
         self.scale, self.drop = d**0.5, nn.Dropout(self.rate)
-        self.norms = nn.ModuleList(nn.LayerNorm(d, eps=EPSILON) for _ in range(2 * layers + 1))
+        self.norms = nn.ModuleList(nn.LayerNorm(d, eps=1e-8) for _ in range(2 * layers + 1))
         self.asked, self.out, self.inner, self.outer = (
             nn.ModuleList(nn.Linear(d, width) for _ in range(layers)) for width in (3 * d, d, d, d)
         )
         self.item_bias = nn.Parameter(torch.zeros(sizes["item"]))
 
-    def attend(self, x: torch.Tensor, k: int) -> torch.Tensor:
-        """Causal self-attention of block k."""
-        queries, keys, values = (heads_of(part, self.heads) for part in self.asked[k](x).chunk(3, dim=-1))
+    def attend(self, asked: torch.Tensor, x: torch.Tensor, k: int) -> torch.Tensor:
+        """Causal attention of block k: from the queries' side, and over x."""
+        weight, bias = self.asked[k].weight, self.asked[k].bias
+        d = x.shape[-1]
+        queries = heads_of(functional.linear(asked, weight[:d], bias[:d]), self.heads)
+        both = functional.linear(x, weight[d:], bias[d:]).chunk(2, dim=-1)
+        keys, values = (heads_of(part, self.heads) for part in both)
         rate = self.rate if self.training else 0.0
         return self.out[k](
             merged(
@@ -132,8 +136,9 @@ class SelfAttentive(nn.Module):
         item = batch["item"]
         x = self.drop(self.item(item) * self.scale + self.position.weight[: item.shape[1]])
         for k in range(len(self.out)):
-            x = x + self.drop(self.attend(self.norms[2 * k](x), k))
-            wide = functional.relu(self.inner[k](self.norms[2 * k + 1](x)))
+            asked = self.norms[2 * k](x)
+            x = self.norms[2 * k + 1](asked + self.attend(asked, x, k))
+            wide = self.drop(functional.relu(self.inner[k](x)))
             x = x + self.drop(self.outer[k](wide))
         return after_start(self.norms[-1](x)), None
 

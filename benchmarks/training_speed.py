@@ -34,15 +34,17 @@ def training_steps(setup: Setup) -> dict[str, Any]:
     its events a second are those of real targets, as for all.
     """
     found = {}
-    for batch, stretch in ((64, 64), (128, 50)):
+    for batch, stretch in ((BATCH, 64), (64, 64), (128, 50)):
         given = setup.batches(batch, stretch, setup.size(10, 2))
         direct = setup.gru(through_interests=False)
-        sides = _sides(setup, "gru", direct, given, padded=stretch == 64)
+        sides = _sides(setup, "gru", direct, given, padded=batch == 64)
         mixture = {"ours, through interests": OurSteps(setup.gru(through_interests=True), given)}
         found[f"{GRU}, {batch} x {stretch}"] = _compared(setup, {**sides, **mixture})
     sasrec = setup.sasrec()
-    given = setup.batches(64, 200, setup.size(10, 2))
-    found[f"{SASREC}, 64 x 200"] = _compared(setup, _sides(setup, "sasrec", sasrec, given, padded=True))
+    for batch in (BATCH, 64):
+        given = setup.batches(batch, 200, setup.size(10, 2))
+        sides = _sides(setup, "sasrec", sasrec, given, padded=batch == 64)
+        found[f"{SASREC}, {batch} x 200"] = _compared(setup, sides)
     return found
 
 

@@ -57,7 +57,13 @@ class RecurrentStates(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("imtlib")
 class SelfAttentiveStates(keras.layers.Layer):
-    """Blocks of causal self-attention (SASRec: Kang & McAuley, ICDM 2018), normalised before each part.
+    """Blocks of causal self-attention (SASRec: Kang & McAuley, ICDM 2018), as its authors' code has them.
+
+    $$Q = \\operatorname{norm}(x), \\qquad a = \\operatorname{norm}(Q + \\operatorname{attention}(Q, x, x)),$$
+
+    $$x \\leftarrow a + W_2 \\operatorname{relu}(W_1 a).$$
+
+    Past attention goes the normalised query, and the keys and values are not normalised.
 
     Args:
         units: width d.
@@ -74,7 +80,7 @@ class SelfAttentiveStates(keras.layers.Layer):
         self.scale = units**0.5
         self.position = keras.layers.Embedding(max_length, units)
         self.drop = keras.layers.Dropout(dropout)
-        self.norms = [keras.layers.LayerNormalization() for _ in range(2 * layers + 1)]
+        self.norms = [keras.layers.LayerNormalization(epsilon=1e-8) for _ in range(2 * layers + 1)]
         self.attentions = [
             keras.layers.MultiHeadAttention(heads, units // heads, dropout=dropout) for _ in range(layers)
         ]
@@ -87,9 +93,9 @@ class SelfAttentiveStates(keras.layers.Layer):
         x = self.drop(x * self.scale + self.position(ops.arange(ops.shape(x)[1])), training=training)
         for k, attention in enumerate(self.attentions):
             asked = self.norms[2 * k](x)
-            heard = attention(asked, asked, use_causal_mask=True, training=training)
-            x = x + self.drops[2 * k](heard, training=training)
-            wide = self.inner[k](self.norms[2 * k + 1](x))
+            heard = attention(asked, x, use_causal_mask=True, training=training)
+            x = self.norms[2 * k + 1](asked + heard)
+            wide = self.drops[2 * k](self.inner[k](x), training=training)
             x = x + self.drops[2 * k + 1](self.outer[k](wide), training=training)
         return self.norms[-1](x)
 

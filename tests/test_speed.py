@@ -131,7 +131,7 @@ def test_fit_is_let_go_for_an_epoch_at_a_time(setup: Setup) -> None:
 @pytest.mark.slow
 def test_a_quick_run_keeps_whole_sections(tmp_path: Path) -> None:
     path = tmp_path / "speed.json"
-    asked = ["catalogue size", "serving", "evaluation"]
+    asked = ["matrix peak", "lower precision", "history length", "catalogue size", "serving", "evaluation"]
     speed.main(["--quick", "--out", str(path), "--only", *asked])
     kept = json.loads(path.read_text("utf8"))
     assert set(kept) == set(asked)

@@ -39,7 +39,16 @@ def migrations(states: Tensor) -> Tensor:
 
 
 def stretch(x: Tensor, first: int, length: Tensor) -> Tensor:
-    """`x[:, first : first + length]`; its gradient is a padding, quicker than that of a slice by indices."""
+    """`x[:, first : first + length]`; its gradient is a padding, quicker than that of a slice by indices.
+
+    Args:
+        x: `(B, T, …)`.
+        first: the place at which it begins.
+        length: how many places, int.
+
+    Returns:
+        `(B, length, …)`.
+    """
     rank = len(x.shape)
     return ops.slice(x, [0, first] + [0] * (rank - 2), [-1, length] + [-1] * (rank - 2))
 

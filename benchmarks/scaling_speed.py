@@ -95,7 +95,7 @@ def growing(kind: str) -> Callable[[int], object]:
 def history_length(setup: Setup) -> dict[str, Any]:
     """Time and memory at growing lengths, and how much each doubling multiplies the time.
 
-    Time: the lengths take turns within one process. Memory: three processes of its own for each point, in
+    Time: the lengths take turns within one process. Memory: three processes for each point, in
     turn with the other lengths, see `benchmarks/memory.py`.
     """
     found: dict[str, Any] = {}

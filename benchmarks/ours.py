@@ -40,6 +40,7 @@ class Setup:
         peer: the other side, if there is one.
         target: NDCG@10 on the validation requests that the time is taken to.
         cap: minutes that each side may train until then.
+        runs: how many there are, each with a seed of its own.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Setup:
     peer: Peer | None = None
     target: float = 0.12
     cap: float = 30.0
+    runs: int = 1
     made: dict[str, Any] = field(default_factory=dict)
 
     def size(self, full: int, quick: int) -> int:
@@ -70,9 +72,9 @@ class Setup:
         every = TrainingBatches(self.split.train, batch, stretch, seed=0)
         return [one for one, _ in zip(every, range(count or len(every)), strict=False)]
 
-    def gru(self, through_interests: bool) -> InterestMigrationModel:
+    def gru(self, through_interests: bool, seed: int = 0) -> InterestMigrationModel:
         """Our model as it is compared: one layer, two heads, 128 units."""
-        keras.utils.set_random_seed(0)
+        keras.utils.set_random_seed(seed)
         return InterestMigrationModel.for_log(
             self.split.train,
             units=self.size(128, 8),
@@ -81,9 +83,9 @@ class Setup:
             through_interests=through_interests,
         )
 
-    def sasrec(self) -> SequenceBaseline:
+    def sasrec(self, seed: int = 0) -> SequenceBaseline:
         """Our SASRec as published: 64 units, two layers, 200 events."""
-        keras.utils.set_random_seed(0)
+        keras.utils.set_random_seed(seed)
         return SequenceBaseline.for_log(self.split.train, encoder="sasrec", units=self.size(64, 8), layers=2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,18 @@ def _sides(setup: Setup, kind: str, model: Model, given: Batches, padded: bool) 
 
 
 def make_peer(
-    setup: Setup, peer: Peer, kind: str, form: str, model: Model, steps: int = 95, rate: float = 3e-3
+    setup: Setup,
+    peer: Peer,
+    kind: str,
+    form: str,
+    model: Model,
+    steps: int = 95,
+    rate: float = 3e-3,
+    seed: int = 0,
 ) -> str:
     """Have the peer make the same model with the same first weights; returns the name it has there."""
     name = f"{kind}, {form}"
-    fitting = {**FITTING, "steps": steps, "learning_rate": rate}
+    fitting = {**FITTING, "steps": steps, "learning_rate": rate, "seed": seed}
     weights = keep_weights(model, setup.folder / "weights.npz")
     peer.ask("make", name=name, kind=kind, form=form, sizes=sizes(model), fitting=fitting, weights=weights)
     return name
@@ -117,26 +124,42 @@ class _Way:
 def time_to_quality(setup: Setup) -> dict[str, Any]:
     """Seconds of training until NDCG@10 on all validation requests, an epoch of each side in turn.
 
+    Each run has a seed of its own: of the first weights, the windows, their order and the dropout. The padded
+    peers take many times as long, and have a part in the first run alone.
+
     Ours is `imtlib.training.fit` as it stands, with the batches and the rate of `imtlib.recipes`; its batches
     are made meanwhile, and the making of its graph is counted. The peers' reading of files is not counted.
     The packed peers have the same first weights, batches and rate as ours; the padded ones batches and a
     constant rate as public recipes have them, and no limit but the cap. Validation is left out for all, and
     told apart.
     """
+    return {
+        "target, NDCG@10": setup.target,
+        "cap, minutes": setup.cap,
+        "batch": BATCH,
+        "learning rate": RATE,
+        "runs": [
+            _to_quality(setup, seed, ("packed",) if seed else ("packed", "padded"))
+            for seed in range(setup.runs)
+        ],
+    }
+
+
+def _to_quality(setup: Setup, seed: int, forms: Sequence[str]) -> dict[str, Any]:
     # Windows of 201 events have 200 to be read, as many as the padded form.
     stretch = {"gru": 64, "sasrec": 201}
     models: dict[str, Model] = {
-        "gru": setup.gru(False),
-        "through interests": setup.gru(True),
-        "sasrec": setup.sasrec(),
+        "gru": setup.gru(False, seed),
+        "through interests": setup.gru(True, seed),
+        "sasrec": setup.sasrec(seed),
     }
     ways: dict[str, _Way] = {}
     if setup.peer is not None:
         setup.peer.ask("drop")
-        for kind, form in ((k, f) for k in stretch for f in ("packed", "padded")):
-            steps = len(TrainingBatches(setup.split.train, BATCH, stretch[kind], 0))
-            name = make_peer(setup, setup.peer, kind, form, models[kind], steps, RATE)
-            ways[f"peer, {name}"] = _Way(_peer_epochs(setup, setup.peer, name, form, stretch[kind]))
+        for kind, form in ((k, f) for k in stretch for f in forms):
+            batches = TrainingBatches(setup.split.train, BATCH, stretch[kind], seed)
+            name = make_peer(setup, setup.peer, kind, form, models[kind], len(batches), RATE, seed)
+            ways[f"peer, {name}"] = _Way(_peer_epochs(setup, setup.peer, name, form, batches))
     runs = {
         name: OurRun(
             model,
@@ -145,6 +168,7 @@ def time_to_quality(setup: Setup) -> dict[str, Any]:
             stretch=stretch.get(name, 64),
             learning_rate=RATE,
             epochs=int(FITTING["epochs"]),
+            seed=seed,
         )
         for name, model in models.items()
     }
@@ -154,25 +178,17 @@ def time_to_quality(setup: Setup) -> dict[str, Any]:
             for name, way in ways.items():
                 if not way.over:
                     way.turn(setup.target, setup.cap)
-                    note(f"  {name}: {way.history[-1:]}")
+                    note(f"  run {seed}, {name}: {way.history[-1:]}")
     finally:
         for run in runs.values():
             run.end()
-    told = {name: way.told() for name, way in ways.items()}
-    given = {
-        "target, NDCG@10": setup.target,
-        "cap, minutes": setup.cap,
-        "batch": BATCH,
-        "learning rate": RATE,
-    }
-    return {**given, "sides": told}
+    return {name: way.told() for name, way in ways.items()}
 
 
 def _peer_epochs(
-    setup: Setup, peer: Peer, name: str, form: str, stretch: int
+    setup: Setup, peer: Peer, name: str, form: str, batches: TrainingBatches
 ) -> Callable[[], Mapping[str, float] | None]:
     valid = keep_validation(setup.split.valid, 200, setup.folder / "valid.npz")
-    batches = TrainingBatches(setup.split.train, BATCH, stretch, seed=0)
     done = 0
 
     def epoch() -> dict[str, float] | None:

@@ -116,7 +116,7 @@ def by_length(histories: Histories, batch: int) -> Iterator[IntArray]:
 class TrainingBatches:
     """Batches of one epoch: of each user one window of at most `max_length` events, at a random place.
 
-    Users of like length share a batch. Windows and order depend on the seed and the epoch alone.
+    Windows and order depend on the seed and the epoch alone.
 
     Args:
         log: the training part.
@@ -130,6 +130,7 @@ class TrainingBatches:
             bool `(B, T + 1)`, which positions do not see what they would be asked for.
         lessons: which events of the log are to be predicted, bool `(events,)`; by default all. The others are
             seen and never asked for; the batch then holds `learnt` too.
+        like_lengths: whether users of like length share a batch, so that little is padding; or any users do.
 
     Raises:
         ValueError: `lessons` has another shape.
@@ -144,12 +145,13 @@ class TrainingBatches:
         negatives: int = 0,
         augmentation: Augmentation | None = None,
         lessons: NDArray[np.bool_] | None = None,
+        like_lengths: bool = True,
     ) -> None:
         if lessons is not None and lessons.shape != (len(log),):
             raise ValueError(f"lessons has shape {lessons.shape}, expected ({len(log)},): one for each event")
         self.lessons = lessons
         self.log, self.batch, self.max_length, self.seed = log, batch, max_length, seed
-        self.negatives, self.augmentation = negatives, augmentation
+        self.negatives, self.augmentation, self.like_lengths = negatives, augmentation, like_lengths
         self.epoch = 0
         items = len(log.catalogue.items)
         self._popularity = np.bincount(log.item, minlength=items) / max(len(log), 1)
@@ -163,11 +165,12 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[tuple[Arrays, IntArray]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         users = rng.permutation(self._active)
-        size = np.minimum(np.diff(self.log.starts)[users], self.max_length)
-        by_size = users[np.argsort(size, kind="stable")]
+        if self.like_lengths:
+            size = np.minimum(np.diff(self.log.starts)[users], self.max_length)
+            users = users[np.argsort(size, kind="stable")]
         offset = (rng.random(len(self.log.users)) * 2**62).astype(np.int64)
         for group in rng.permutation(len(self)):
-            chosen = np.sort(by_size[group * self.batch : (group + 1) * self.batch])
+            chosen = np.sort(users[group * self.batch : (group + 1) * self.batch])
             arrays, target = self._batch(chosen, offset[chosen], rng)
             if self.negatives:
                 drawn = rng.choice(len(self._chance), self.negatives, p=self._chance)

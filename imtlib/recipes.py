@@ -76,14 +76,15 @@ LONGER = {**FITTED, "epochs": 40}
 # As many steps and lessons as the longer ones.
 LONG_WINDOWS = {**FITTED, "stretch": 200, "batch": 8}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.1}
-# As published: little dropout, no decay, large batches, up to a hundred epochs, the best by the validation
-# requests. Windows of 201 events have 200 to be read: each position is learnt.
+# As published: little dropout, no decay, large batches of any users, up to a hundred epochs, the best by the
+# validation requests. Windows of 201 events have 200 to be read: each position is learnt.
 LONG: dict[str, Any] = {
     "epochs": 100,
     "batch": 128,
     "stretch": 201,
     "learning_rate": 0.001,
     "weight_decay": 0.0,
+    "like_lengths": False,
     "keep": "best",
     "judged": 10_000,
 }

@@ -78,14 +78,24 @@ class SelfAttentiveStates(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.scale = units**0.5
-        self.position = keras.layers.Embedding(max_length, units)
+
+        def small() -> keras.initializers.Initializer:
+            # So that a block changes little of what passes it by, at first.
+            return keras.initializers.RandomNormal(stddev=0.02)
+
+        self.position = keras.layers.Embedding(max_length, units, embeddings_initializer=small())
         self.drop = keras.layers.Dropout(dropout)
         self.norms = [keras.layers.LayerNormalization(epsilon=1e-8) for _ in range(2 * layers + 1)]
         self.attentions = [
-            keras.layers.MultiHeadAttention(heads, units // heads, dropout=dropout) for _ in range(layers)
+            keras.layers.MultiHeadAttention(
+                heads, units // heads, dropout=dropout, kernel_initializer=small()
+            )
+            for _ in range(layers)
         ]
-        self.inner = [keras.layers.Dense(units, activation="relu") for _ in range(layers)]
-        self.outer = [keras.layers.Dense(units) for _ in range(layers)]
+        self.inner = [
+            keras.layers.Dense(units, activation="relu", kernel_initializer=small()) for _ in range(layers)
+        ]
+        self.outer = [keras.layers.Dense(units, kernel_initializer=small()) for _ in range(layers)]
         self.drops = [keras.layers.Dropout(dropout) for _ in range(2 * layers)]
 
     def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:

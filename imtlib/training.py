@@ -77,6 +77,7 @@ def fit(
     augmentation: Augmentation | None = None,
     hide: float = 0.0,
     lessons: NDArray[np.bool_] | None = None,
+    like_lengths: bool = True,
     keep: str = "best",
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
@@ -109,6 +110,8 @@ def fit(
             was made with several.
         lessons: which events of `split.train` are to be predicted, bool `(events,)`; by default all. For a
             log that knows only the day, `imtlib.protocols.alone` leaves out what has no order.
+        like_lengths: whether users of like length share a batch, so that little is padding; or any users do,
+            and each batch is more like the whole.
         keep: whose weights the model has in the end: those of the `"best"` epoch by the validation figure, or
             of the `"last"`, where no small validation set can choose wrongly.
         seed: of windows, order, negatives and dropout. The weights' own first values come from
@@ -135,7 +138,9 @@ def fit(
             raise ValueError(f"{name}={count} must be 1 or more")
     if negatives is None:
         negatives = 0 if len(split.train.catalogue.items) <= WHOLE else DRAWN
-    batches = TrainingBatches(split.train, batch, stretch, seed, negatives, augmentation, lessons)
+    batches = TrainingBatches(
+        split.train, batch, stretch, seed, negatives, augmentation, lessons, like_lengths
+    )
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
     _check_positions(model, split.train, stretch)
@@ -164,6 +169,7 @@ def fit(
         "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
         "lessons": None if lessons is None else sha256(lessons.tobytes()).hexdigest(),
+        "like_lengths": like_lengths,
         # Which weights there are and which may change: an adapted model is another.
         "weights": sha256(str([(w.shape, w.trainable) for w in model.weights]).encode()).hexdigest(),
         **_modalities(model, hide),

@@ -176,6 +176,20 @@ def test_windows_hold_each_next_item_once_and_nothing_else(split: Split) -> None
     assert [target.tolist() for _, target in batches] != first
 
 
+def test_users_of_like_length_share_a_batch_or_any_do(split: Split) -> None:
+    log = split.train.where(split.train.item % (1 + split.train.user % 3) == 0)  # of many lengths
+    spread, seen = {}, {}
+    for like in (True, False):
+        batches = list(TrainingBatches(log, 4, 1000, 0, like_lengths=like))
+        lengths = [arrays["length"] for arrays, _ in batches]
+        seen[like] = np.sort(np.concatenate(lengths))
+        spread[like] = np.mean([np.ptp(length) for length in lengths])
+    events = np.diff(log.starts)
+    np.testing.assert_array_equal(seen[True] + 1, np.sort(events[events > 0]))
+    np.testing.assert_array_equal(seen[True], seen[False])
+    assert spread[True] < 0.25 * spread[False]
+
+
 @pytest.mark.parametrize("name", ["epochs", "batch", "stretch", "judged"])
 def test_counts_below_one_are_refused(split: Split, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}=0 must be 1 or more"):

@@ -72,7 +72,9 @@ class Setup:
         every = TrainingBatches(self.split.train, batch, stretch, seed=0)
         return [one for one, _ in zip(every, range(count or len(every)), strict=False)]
 
-    def gru(self, through_interests: bool, seed: int = 0) -> InterestMigrationModel:
+    def gru(
+        self, through_interests: bool, seed: int = 0, precision: str = "float32"
+    ) -> InterestMigrationModel:
         """Our model as it is compared: one layer, two heads, 128 units."""
         keras.utils.set_random_seed(seed)
         return InterestMigrationModel.for_log(
@@ -81,6 +83,7 @@ class Setup:
             layers=1,
             heads=2,
             through_interests=through_interests,
+            precision=precision,
         )
 
     def sasrec(self, seed: int = 0) -> SequenceBaseline:

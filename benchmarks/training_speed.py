@@ -15,7 +15,7 @@ from porting import Model, keep_batches, keep_validation, keep_weights, padded_b
 from timing import Side, Turn, alternate, note, rates, ratio, short, spread, timed
 
 from imtlib.batching import TrainingBatches
-from imtlib.chunked import ROWS
+from imtlib.chunked import PRECISIONS
 from imtlib.model import InterestMigrationModel
 from imtlib.recipes import FITTED
 
@@ -299,35 +299,12 @@ def matrix_peak(setup: Setup) -> dict[str, Any]:
 
 
 def lower_precision(setup: Setup) -> dict[str, Any]:
-    """The three products of the softmax over the catalogue and its gradient, in float32 and in bfloat16.
-
-    Of as many lessons as are scored at a time. In bfloat16 the factors are rounded before and the products
-    come back as float32, as they would in training; that is part of the time.
-    """
-    items, units = len(setup.log.catalogue.items), setup.size(128, 8)
-    draw = tf.random.Generator.from_seed(0)
-    query, table, up = (
-        tf.Variable(draw.normal(shape)) for shape in ((ROWS, units), (items, units), (ROWS, items))
-    )
-
-    def products(kind: str) -> Callable[[], list[tf.Tensor]]:
-        def multiply() -> list[tf.Tensor]:
-            q, e, g = (tf.cast(x, kind) for x in (query, table, up))
-            found = tf.matmul(q, e, transpose_b=True), tf.matmul(g, e), tf.matmul(g, q, transpose_a=True)
-            return [tf.cast(x, "float32") for x in found]
-
-        graph = tf.function(multiply)
-        return lambda: [x.numpy() for x in graph()]
-
-    calls = {kind: products(kind) for kind in ("float32", "bfloat16")}
-    turns = alternate({kind: timed(call, setup.size(10, 2)) for kind, call in calls.items()}, 9)
-    apart = [
-        float(np.linalg.norm(low - full) / np.linalg.norm(full))
-        for full, low in zip(*(call() for call in calls.values()), strict=True)
-    ]
-    return {
-        "lessons": ROWS,
-        "items": items,
-        "ms": {kind: rates(found)["ms/step"] for kind, found in turns.items()},
-        "relative error of the products": [short(value) for value in apart],
-    }
+    """Our training steps with the products over the catalogue in float32, and with them in bfloat16."""
+    given = setup.batches(64, 64, setup.size(10, 2))
+    found = {}
+    for name, through in (("direct", False), ("through interests", True)):
+        sides = {kind: OurSteps(setup.gru(through, precision=kind), given) for kind in PRECISIONS}
+        turns = alternate(sides, setup.size(9, 2))
+        found[name] = {kind: rates(measured) for kind, measured in turns.items()}
+        found[name]["bfloat16 over float32"] = ratio(turns["bfloat16"], turns["float32"])
+    return {"steps, 64 x 64": found}

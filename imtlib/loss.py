@@ -34,6 +34,7 @@ def joint_loss(
     points_weight: float,
     through_interests: bool,
     ahead: int = 1,
+    precision: str = "float32",
 ) -> Tensor:
     """Mean −log p of the next item, plus weighted mean cross-entropy of the coming interests.
 
@@ -49,6 +50,7 @@ def joint_loss(
         points_weight: w, of the second part.
         through_interests: the mixture; or else the direct softmax, `next_interest` unread.
         ahead: a, how many coming events the first part is about.
+        precision: of the products over the catalogue, see `imtlib.chunked.product`.
 
     Returns:
         A scalar, in nats. Only real positions are scored.
@@ -64,9 +66,9 @@ def joint_loss(
     for step in range(1, ahead + 1):
         item = later(batch, target, step)
         if through_interests:
-            one = mixture_loss(batch, item, query, interest, embeddings, bias, item_interests)
+            one = mixture_loss(batch, item, query, interest, embeddings, bias, item_interests, precision)
         else:
-            one = direct_loss(batch, item, query, embeddings, bias)
+            one = direct_loss(batch, item, query, embeddings, bias, precision)
         loss, weight = loss + one / step, weight + 1 / step
     return points + loss / weight
 
@@ -102,11 +104,12 @@ def mixture_loss(
     embeddings: Tensor,
     bias: Tensor,
     item_interests: Tensor,
+    precision: str = "float32",
 ) -> Tensor:
     """Mean −log p of an item at each position, through interests; arguments as `joint_loss` has them.
 
     Args:
-        batch, embeddings, bias, item_interests: as for `joint_loss`.
+        batch, embeddings, bias, item_interests, precision: as for `joint_loss`.
         target: codes, int `(B, T + 1)`; −1 where there is none.
         query: float `(B, T + 1, d)`.
         interest: $\\bar\\pi_T$, float `(B, T + 1, K)`.
@@ -117,11 +120,16 @@ def mixture_loss(
     place = _lessons(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     parts = (_taken(query, place), _taken(interest, place), embeddings, bias, item_interests, item)
-    return -_mean_log_p(batch, parts)
+    return -_mean_log_p(batch, parts, precision)
 
 
 def direct_loss(
-    batch: Mapping[str, Tensor], target: Tensor, query: Tensor, embeddings: Tensor, bias: Tensor
+    batch: Mapping[str, Tensor],
+    target: Tensor,
+    query: Tensor,
+    embeddings: Tensor,
+    bias: Tensor,
+    precision: str = "float32",
 ) -> Tensor:
     """Mean −log p of the next item by a plain softmax over the catalogue: the mixture with a single interest.
 
@@ -131,6 +139,7 @@ def direct_loss(
         query: float `(B, T + 1, d)`.
         embeddings: E, float `(N, d)`.
         bias: b, float `(N,)`.
+        precision: as for `joint_loss`.
 
     Returns:
         A scalar, in nats. Only real positions are scored.
@@ -139,7 +148,7 @@ def direct_loss(
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
     parts = (_taken(query, place), one, embeddings, bias, all_items, item)
-    return -_mean_log_p(batch, parts)
+    return -_mean_log_p(batch, parts, precision)
 
 
 def _lessons(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:
@@ -151,12 +160,14 @@ def _lessons(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:
 
 
 def _mean_log_p(
-    batch: Mapping[str, Tensor], parts: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+    batch: Mapping[str, Tensor],
+    parts: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
+    precision: str,
 ) -> Tensor:
     if "negatives" in batch:
-        total = sampled_log_p(*parts, batch["negatives"], batch["log_expected"])
+        total = sampled_log_p(*parts, batch["negatives"], batch["log_expected"], precision)
     else:
-        total = total_log_p(*parts)
+        total = total_log_p(*parts, precision)
     return _mean(total, parts[-1])
 
 

@@ -218,6 +218,7 @@ class InterestMigrationModel(keras.Model):
             self.settings["points_weight"],
             self.settings["through_interests"],
             self.settings["ahead"],
+            self.settings["precision"],
         )
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:

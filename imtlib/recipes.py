@@ -115,6 +115,7 @@ MODELS = {
     "migration-longer": _ours(fitting=LONGER),
     "migration-long-windows": _ours(fitting=LONG_WINDOWS),
     "migration-no-attention": _ours(attention="none"),
+    "migration-bfloat16": _ours(precision="bfloat16"),
     "migration-context": _ours(rank=8, matrix_from_state=False),
     "migration-request-time": _ours(use_request_time=True),
     "migration-request-time-longer": _ours(fitting=LONGER, use_request_time=True),

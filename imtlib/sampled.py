@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from imtlib.chunked import product
 from imtlib.encoding import Tensor
 from imtlib.recommendation import DEPTH
 
@@ -27,6 +28,7 @@ def sampled_log_p(
     target: Tensor,
     negatives: Tensor,
     log_expected: Tensor,
+    precision: str = "float32",
 ) -> Tensor:
     """Sum over rows of log p of the target, `imtlib.chunked.total_log_p` with $\\hat Z$ in place of Z.
 
@@ -39,12 +41,13 @@ def sampled_log_p(
         target: codes, int `(n,)`.
         negatives: the items drawn, codes, int `(m,)`; the same for all rows.
         log_expected: $\\ln(m\\,q_j)$ of each item drawn, float `(m,)`.
+        precision: of the products over what is drawn, as there.
 
     Returns:
         A scalar, in nats.
     """
     own = tf.reduce_sum(query * tf.gather(embeddings, target), axis=1) + tf.gather(bias, target)
-    drawn = tf.matmul(query, tf.gather(embeddings, negatives), transpose_b=True)
+    drawn = product(query, tf.gather(embeddings, negatives), precision, transpose_b=True)
     drawn += tf.gather(bias, negatives) - log_expected
     drawn = tf.where(negatives[None] == target[:, None], -tf.float32.max, drawn)
     top = tf.stop_gradient(tf.maximum(own, tf.reduce_max(drawn, axis=1)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imtlib.attention import ATTENTIONS, LEVELS
+from imtlib.chunked import PRECISIONS
 from imtlib.encoding import CELLS
 from imtlib.scenarios import SHARINGS
 
@@ -33,6 +34,9 @@ class Settings:
         use_request_time: whether the time since the last event, known when a request is made, is an input.
         through_interests: items by way of interests; `False` is the direct softmax over items that it is
             measured against.
+        precision: of the products over the catalogue while the model learns: `"float32"`; or `"bfloat16"`,
+            which is quicker where the processor multiplies in it, and much slower elsewhere. What is
+            scored is scored in float32.
         sharing: what belongs to one scenario in the state at a request: `"none"`, `"gate"` or `"star"`, see
             `imtlib.scenarios`. The transition matrix has a part of each scenario in any case.
 
@@ -56,10 +60,12 @@ class Settings:
     use_profile: bool = False
     use_request_time: bool = False
     through_interests: bool = True
+    precision: str = "float32"
     sharing: str = "none"
 
     def __post_init__(self) -> None:
-        for name, known in (("cell", CELLS), ("attention", ATTENTIONS), ("sharing", SHARINGS)):
+        choices = {"cell": CELLS, "attention": ATTENTIONS, "precision": PRECISIONS, "sharing": SHARINGS}
+        for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}: choose one of {sorted(known)}")
         if not 1 <= self.max_length <= 2**LEVELS:

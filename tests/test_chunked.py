@@ -11,26 +11,38 @@ from imtlib.prediction import item_logits
 from imtlib.recommendation import target_through_interests
 
 
-@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 7])
-def test_value_and_gradient(rows: int) -> None:
+def examples(rows: int) -> tuple[dict[str, tf.Variable], tf.Tensor, tf.Tensor]:
+    """What is learnt, G, and targets."""
     rng = np.random.default_rng(rows)
     held = rng.random((30, 4)) < 0.3
     held[np.arange(30), np.arange(30) % 4] = True
-    interests = tf.constant(held.astype("f"))
     target = tf.constant(rng.integers(0, 30, rows), tf.int32)
     shapes = {"query": (rows, 8), "belief": (rows, 4), "embeddings": (30, 8), "bias": (30,)}
     parts = {name: tf.Variable(rng.normal(size=shape).astype("f")) for name, shape in shapes.items()}
+    return parts, tf.constant(held.astype("f")), target
+
+
+def in_stretches(
+    parts: dict[str, tf.Variable], interests: tf.Tensor, target: tf.Tensor, precision: str
+) -> tf.Tensor:
+    learnt = {name: tf.convert_to_tensor(value) for name, value in parts.items()}
+    return total_log_p(
+        learnt["query"],
+        tf.nn.softmax(learnt["belief"]),
+        learnt["embeddings"],
+        learnt["bias"],
+        interests,
+        target,
+        precision,
+    )
+
+
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 7])
+def test_value_and_gradient(rows: int) -> None:
+    parts, interests, target = examples(rows)
 
     def stretches() -> tf.Tensor:
-        interest = tf.nn.softmax(parts["belief"])
-        return 0.5 * total_log_p(
-            parts["query"],
-            interest,
-            tf.convert_to_tensor(parts["embeddings"]),
-            tf.convert_to_tensor(parts["bias"]),
-            interests,
-            target,
-        )
+        return 0.5 * in_stretches(parts, interests, target, "float32")
 
     def whole() -> tf.Tensor:
         logits = item_logits(parts["query"], parts["embeddings"], parts["bias"])
@@ -47,3 +59,16 @@ def test_value_and_gradient(rows: int) -> None:
     for name, one, other in zip(parts, gradient, reference, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=name)
         assert np.abs(other).max() > 1e-3
+
+
+def test_lower_precision_rounds_and_no_more() -> None:
+    parts, interests, target = examples(2 * ROWS + 7)
+    results = []
+    for precision in ("float32", "bfloat16"):
+        with tf.GradientTape() as tape:
+            value = in_stretches(parts, interests, target, precision)
+        results.append([value, *tape.gradient(value, list(parts.values()))])
+    for full, low in zip(*results, strict=True):
+        # Eight binary digits: products are off by a few thousandths, whatever the numbers.
+        apart = np.linalg.norm(low - full) / np.linalg.norm(full)
+        assert 1e-6 < apart < 0.01

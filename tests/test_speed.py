@@ -146,6 +146,7 @@ def test_a_quick_run_keeps_whole_sections(tmp_path: Path) -> None:
         "whole, 200",
         "sampled, 200",
     }
+    assert set(kept["lower precision"]["results"]["steps, 64 x 64"]) == {"direct", "through interests"}
     for figures in kept["serving"]["results"]["milliseconds"].values():
         assert 0 < figures["p50"] <= figures["p95"]
     seconds = kept["evaluation"]["results"]["seconds"]

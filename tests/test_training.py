@@ -248,12 +248,32 @@ def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path
         ({"heads": 3, "attention": "self"}, "heads=3 does not divide units=16"),
         ({"attention": "most"}, "unknown attention 'most'"),
         ({"cell": "rnn"}, "unknown cell 'rnn'"),
+        ({"precision": "float16"}, "unknown precision 'float16'"),
         ({"max_length": 5000}, "max_length=5000"),
     ],
 )
 def test_settings_that_make_no_model(split: Split, wrong: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         InterestMigrationModel.for_log(split.train, **{"units": 16, **wrong})
+
+
+@pytest.mark.parametrize("through_interests", [True, False])
+@pytest.mark.parametrize("negatives", [0, 8])
+def test_the_loss_is_multiplied_in_the_models_precision_and_scores_are_not(
+    split: Split, through_interests: bool, negatives: int
+) -> None:
+    example, target = next(iter(TrainingBatches(split.train, 8, 8, 0, negatives)))
+    losses, scores = [], []
+    for precision in ("float32", "bfloat16"):
+        keras.utils.set_random_seed(0)
+        model = InterestMigrationModel.for_log(
+            split.train, units=16, precision=precision, through_interests=through_interests
+        )
+        losses.append(float(model.compute_loss(example, target, model(example))))
+        scores.append(model.score(split.test.histories))
+    full, low = losses
+    assert 1e-7 < abs(low - full) / full < 1e-2
+    np.testing.assert_array_equal(*scores)
 
 
 def test_weights_come_back_for_their_own_catalogue_alone(

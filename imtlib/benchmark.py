@@ -31,7 +31,7 @@ from imtlib.evaluation import Report, Scorer, evaluate
 from imtlib.histories import Part
 from imtlib.interest_metrics import METRICS, WITH_INTERVAL, evaluate_interests
 from imtlib.model import InterestMigrationModel
-from imtlib.recipes import ABLATIONS, MODELS, SPLITS, WAYS
+from imtlib.recipes import ABLATIONS, FITTED_BY_SPLIT, MODELS, SPLITS, WAYS
 from imtlib.training import fit
 from imtlib.whole import whole
 
@@ -64,8 +64,9 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
     made = recipe.make(parts.train, **recipe.settings)
     history: list[dict[str, float]] = []
     resumed = sum(len(record["history"]) for record in _records(folder))
-    if recipe.fitting is not None:
-        history = recipe.fit(made, parts, **recipe.fitting, seed=seed, folder=folder)
+    fitting = None if recipe.fitting is None else {**recipe.fitting, **FITTED_BY_SPLIT[split]}
+    if fitting is not None:
+        history = recipe.fit(made, parts, **fitting, seed=seed, folder=folder)
     trained, trained_cpu = time.monotonic() - began, time.process_time() - used
     if resumed:
         trained = sum(sum(record.get("seconds", ())) for record in _records(folder))
@@ -76,7 +77,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "model": model,
         "seed": seed,
         "settings": getattr(made, "settings", dict(recipe.settings)),
-        "fitting": None if recipe.fitting is None else as_json({**DEFAULTS, **recipe.fitting}),
+        "fitting": None if fitting is None else as_json({**DEFAULTS, **fitting}),
         "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
         "valid": figures(reports["valid"]),

@@ -30,6 +30,13 @@ SPLITS: dict[str, Callable[[BehaviourLog], Split]] = {
     "time": lambda log: time_split(log, 0.9),
 }
 """By name. The time split tests on what came after nine tenths of all events."""
+FITTED_BY_SPLIT: dict[str, dict[str, Any]] = {
+    "leave-one-out": {},
+    # What is asked about is later than all lessons, and the more a model learns of how sittings go on, the
+    # worse it foretells it: the validation requests, which are later too, say when to stop.
+    "time": {"keep": "best"},
+}
+"""What of `Recipe.fitting` is otherwise on a split, whatever the model."""
 
 
 def _as_given(split: Split, seed: int) -> Split:

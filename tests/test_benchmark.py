@@ -87,6 +87,23 @@ def test_interests_are_of_models_that_go_through_them(model: str, small_world: N
                 assert figure["interval"] is None
 
 
+@pytest.mark.parametrize(("split", "keeps"), [("leave-one-out", "last"), ("time", "best")])
+def test_a_split_says_which_epoch_is_kept(
+    split: str, keeps: str, small_world: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gru = MODELS["gru"]
+    monkeypatch.setitem(
+        MODELS, "gru", replace(gru, fitting={**gru.fitting, "epochs": 4, "learning_rate": 0.1})
+    )
+    result = run("simulated", "gru", split, 0, tmp_path)
+    assert result["fitting"]["keep"] == keeps
+    assert MODELS["gru"].fitting["keep"] == "last"
+    figures = [row["NDCG@10"] for row in result["history"]]
+    assert result["valid"]["NDCG@10"] == pytest.approx(
+        max(figures) if keeps == "best" else figures[-1], abs=1e-5
+    )
+
+
 def test_minutes_are_those_of_all_epochs(small_world: None, tmp_path: Path) -> None:
     run("simulated", "gru", "leave-one-out", 0, tmp_path)
     kept = json.loads((tmp_path / "run.json").read_text("utf8"))

@@ -66,20 +66,13 @@ def total_log_p(
 
     @tf.custom_gradient
     def total(*parts: Tensor) -> tuple[Tensor, Callable[..., Any]]:
-        return _total_and_gradient(precision, *parts)
+        return _total_and_gradient(parts, precision)
 
     return total(query, interest, embeddings, bias, item_interests, target)
 
 
-def _total_and_gradient(
-    precision: str,
-    query: Tensor,
-    interest: Tensor,
-    embeddings: Tensor,
-    bias: Tensor,
-    item_interests: Tensor,
-    target: Tensor,
-) -> tuple[Tensor, Callable[..., Any]]:
+def _total_and_gradient(parts: tuple[Tensor, ...], precision: str) -> tuple[Tensor, Callable[..., Any]]:
+    query, interest, embeddings, bias, item_interests, target = parts
     rows = tf.shape(query)[0]
     stretches = tf.maximum(-(-rows // ROWS), 1)
     spare = stretches * ROWS - rows

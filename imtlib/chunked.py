@@ -32,7 +32,7 @@ def product(one: Tensor, other: Tensor, precision: str, **turned: bool) -> Tenso
 
     Args:
         one, other: the factors.
-        precision: `"float32"`, or `"bfloat16"`: a third of the digits, multiplied in half the time or less
+        precision: `"float32"`, or `"bfloat16"`: a third of the digits, multiplied in about half the time
             by a processor that can.
         turned: `transpose_a` or `transpose_b`, as `tf.matmul` has them.
     """

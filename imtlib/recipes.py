@@ -32,8 +32,8 @@ SPLITS: dict[str, Callable[[BehaviourLog], Split]] = {
 """By name. The time split tests on what came after nine tenths of all events."""
 FITTED_BY_SPLIT: dict[str, dict[str, Any]] = {
     "leave-one-out": {},
-    # What is asked about is later than all lessons, and the more a model learns of how sittings go on, the
-    # worse it foretells it: the validation requests, which are later too, say when to stop.
+    # What is asked about is later than all lessons, and a model that is trained on foretells it worse: the
+    # validation requests, which are later too, say when to stop.
     "time": {"keep": "best"},
 }
 """What of `Recipe.fitting` is otherwise on a split, whatever the model."""

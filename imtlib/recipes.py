@@ -122,6 +122,12 @@ MODELS = {
     "migration-longer": _ours(fitting=LONGER),
     "migration-long-windows": _ours(fitting=LONG_WINDOWS),
     "migration-no-attention": _ours(attention="none"),
+    "migration-one-layer": _ours(layers=1),
+    "migration-64-wide": _ours(units=64),
+    # Without dropout the films are soon learnt by heart: the best epoch is kept, by all validation requests.
+    "migration-no-dropout": _ours(fitting={**FITTED, "keep": "best", "judged": 10_000}, dropout=0.0),
+    "migration-no-decay": _ours(fitting={**FITTED, "weight_decay": 0.0}),
+    "migration-one-task": _ours(points_weight=0.0),
     "migration-bfloat16": _ours(precision="bfloat16"),
     "migration-context": _ours(rank=8, matrix_from_state=False),
     "migration-request-time": _ours(use_request_time=True),

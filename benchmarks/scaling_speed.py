@@ -20,6 +20,7 @@ from imtlib.catalogue import Catalogue
 from imtlib.chunked import total_log_p
 from imtlib.histories import Histories
 from imtlib.model import InterestMigrationModel
+from imtlib.recommendation import target_through_interests
 from imtlib.sampled import sampled_log_p
 
 UNITS, HEADS, ROWS = 64, 4, 32
@@ -31,6 +32,7 @@ LENGTHS = {
     "self": (64, 128, 256, 512),
     WHOLE: (64, 128, 256, 512, 1024),
 }
+WAYS = ("whole", "at once", "sampled")
 
 
 def synthetic_catalogue(items: int, interests: int = INTERESTS) -> Catalogue:
@@ -119,39 +121,41 @@ def history_length(setup: Setup) -> dict[str, Any]:
     return {"batch": ROWS, "units": UNITS, **found, "constant query, at most 2.1": max(medians) <= 2.1}
 
 
-def memory_of(kind: str, lengths: Sequence[int], times: int) -> dict[str, Any]:
-    """Megabytes that one run adds to the peak of a process that has run a very short history before.
+def memory_of(kind: str, sizes: Sequence[int], times: int) -> dict[str, Any]:
+    """Megabytes that one run adds to the peak of a process that has run a very small one before.
 
     Args:
-        kind: as for `growing`.
-        lengths: of the histories, each in a process of its own.
+        kind: as for `growing`, or as `way` for `catalogue_step`.
+        sizes: lengths of the histories, or items of the catalogues; each in a process of its own.
         times: how often each is measured.
 
     Returns:
-        By length, the median and the spread.
+        By size, the median and the spread.
     """
     script = str(Path(__file__).with_name("memory.py"))
-    found: dict[str, list[float]] = {str(length): [] for length in lengths}
+    found: dict[str, list[float]] = {str(size): [] for size in sizes}
     for _ in range(times):
-        for length, measured in found.items():
-            command = [sys.executable, script, kind, length]
+        for size, measured in found.items():
+            command = [sys.executable, script, kind, size]
             said = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own
             measured.append(float(said.stdout))
     note(f"  memory: {kind}, {', '.join(f'{n}: {found[n]} MB' for n in found)}")
-    return {length: spread(measured) for length, measured in found.items()}
+    return {size: spread(measured) for size, measured in found.items()}
 
 
 def _milliseconds(turns: list[Turn]) -> dict[str, Any]:
     return spread([1000 * turn.seconds / turn.steps for turn in turns])
 
 
-def catalogue_step(items: int, rows: int, negatives: int) -> Callable[[], object]:
+def catalogue_step(way: str, items: int, rows: int, negatives: int) -> Callable[[], object]:
     """One training step of what grows with the catalogue: the likelihood, its gradient, and AdamW.
 
     Args:
+        way: `"whole"`, the softmax in stretches of rows; `"at once"`, the same with a table of all logits;
+            or `"sampled"`.
         items: N.
         rows: queries that are learnt from at once.
-        negatives: 0 for the whole softmax in chunks, or how many items stand for it.
+        negatives: how many items stand for all where they are sampled.
     """
     rng = np.random.default_rng(0)
     held = tf.constant(synthetic_catalogue(items).item_interests.astype(np.float32))
@@ -161,20 +165,25 @@ def catalogue_step(items: int, rows: int, negatives: int) -> Callable[[], object
     bias = keras.Variable(np.zeros(items, np.float32))
     interest = tf.constant(rng.dirichlet(np.ones(INTERESTS), rows).astype(np.float32))
     target = tf.constant(rng.integers(0, items, rows).astype(np.int32))
-    drawn = tf.constant(rng.integers(0, items, max(negatives, 1)).astype(np.int32))
-    expected = tf.fill(tf.shape(drawn), float(np.log(max(negatives, 1) / items)))
+    drawn = tf.constant(rng.integers(0, items, negatives).astype(np.int32))
+    expected = tf.fill(tf.shape(drawn), float(np.log(negatives / items)))
     learnt = [query, table, bias]
     optimiser = keras.optimizers.AdamW(3e-3)
     optimiser.build(learnt)
 
+    def log_p() -> Any:
+        parts = (query.value, interest, tf.convert_to_tensor(table), tf.convert_to_tensor(bias))
+        if way == "sampled":
+            return sampled_log_p(*parts, held, target, drawn, expected)
+        if way == "whole":
+            return total_log_p(*parts, held, target)
+        logits = tf.matmul(parts[0], parts[2], transpose_b=True) + parts[3]
+        return tf.reduce_sum(target_through_interests(logits, interest, held, target))
+
     @tf.function
     def step() -> Any:
         with tf.GradientTape() as tape:
-            parts = (query.value, interest, tf.convert_to_tensor(table), tf.convert_to_tensor(bias))
-            if negatives:
-                loss = -sampled_log_p(*parts, held, target, drawn, expected) / rows
-            else:
-                loss = -total_log_p(*parts, held, target) / rows
+            loss = -log_p() / rows
         optimiser.apply(tape.gradient(loss, [variable.value for variable in learnt]), learnt)
         return loss
 
@@ -182,14 +191,20 @@ def catalogue_step(items: int, rows: int, negatives: int) -> Callable[[], object
 
 
 def catalogue_size(setup: Setup) -> dict[str, Any]:
-    """Milliseconds of a step of 2,048 rows at growing catalogues: the whole softmax, and 4,096 negatives."""
+    """A step of 2,048 rows at growing catalogues: the whole softmax, the same at once, and 4,096 negatives.
+
+    Milliseconds of all, the sides taking turns; and of the whole softmax, in stretches and at once, the
+    megabytes that a step adds to the peak, each in a process of its own, see `benchmarks/memory.py`.
+    """
     rows, negatives = setup.size(2048, 64), setup.size(4096, 32)
-    sides = {}
-    for items in (1000, 4000, 16_000, 64_000) if not setup.quick else (100, 200):
-        for name, drawn in (("whole", 0), ("sampled", negatives)):
-            sides[f"{name}, {items}"] = timed(catalogue_step(items, rows, drawn))
-    turns = alternate(sides, setup.size(7, 2))
+    catalogues = (1000, 4000, 16_000, 64_000) if not setup.quick else (100, 200)
+    # All logits of 64,000 items, several tables of 0.5 GB, ask for more memory than many machines have.
+    sides = [(way, n) for n in catalogues for way in WAYS if way != "at once" or n <= 16_000]
+    turns = alternate(
+        {f"{way}, {n}": timed(catalogue_step(way, n, rows, negatives)) for way, n in sides}, setup.size(7, 2)
+    )
     medians = {name: float(np.median([turn.seconds for turn in found])) for name, found in turns.items()}
+    held = [n for way, n in sides if way == "at once"]
     return {
         "rows": rows,
         "negatives": negatives,
@@ -197,8 +212,7 @@ def catalogue_size(setup: Setup) -> dict[str, Any]:
         "interests": INTERESTS,
         "ms": {name: _milliseconds(found) for name, found in turns.items()},
         "whole / sampled": {
-            name.split(", ")[1]: short(value / medians[name.replace("whole", "sampled")])
-            for name, value in medians.items()
-            if name.startswith("whole")
+            str(n): short(medians[f"whole, {n}"] / medians[f"sampled, {n}"]) for n in catalogues
         },
+        "memory, MB": {way: memory_of(way, held, setup.size(3, 1)) for way in ("whole", "at once")},
     }

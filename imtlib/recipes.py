@@ -169,6 +169,8 @@ ABLATIONS = {
     "small-no-dropout": _small(dropout=0.0),
     "small-no-dropout-best": _small(fitting={"keep": "best", "judged": 1000}, dropout=0.0),
     "small-no-decay": _small(fitting={"weight_decay": 0.0}),
+    "small-more-decay": _small(fitting={"weight_decay": 1.0}),
+    "small-any-lengths": _small(fitting={"like_lengths": False}),
     "small-crop-8": _small(fitting={"stretch": 8}),
     # As many lessons as in twelve epochs of windows of 64.
     "small-crop-8-longer": _small(fitting={"stretch": 8, "epochs": 56}),

@@ -62,12 +62,17 @@ Train = Callable[[Split, int, Path], Trained]
 """From a split, a seed and a folder for epochs."""
 
 
-def plain(split: Split, seed: int, folder: Path) -> Trained:
-    """One model of both domains, whose vectors begin at random."""
-    keras.utils.set_random_seed(seed)
-    model = InterestMigrationModel.for_log(split.train, **PLAIN)
-    count_biases(model, split.train)
-    return Trained(model, PLAIN, PLAINLY, fit(model, split, **PLAINLY, seed=seed, folder=folder))
+def plain(negatives: int) -> Train:
+    """One model of both domains, whose vectors begin at random, and how many items its softmax draws."""
+    fitting = {**PLAINLY, "negatives": negatives}
+
+    def train(split: Split, seed: int, folder: Path) -> Trained:
+        keras.utils.set_random_seed(seed)
+        model = InterestMigrationModel.for_log(split.train, **PLAIN)
+        count_biases(model, split.train)
+        return Trained(model, PLAIN, fitting, fit(model, split, **fitting, seed=seed, folder=folder))
+
+    return train
 
 
 def shared(split: Split, seed: int, folder: Path) -> Trained:
@@ -98,7 +103,10 @@ def counted(floor: Callable[[BehaviourLog], Scorer]) -> Train:
 MODELS: dict[str, Train] = {
     "popularity": counted(Popularity),
     "smoothed-transitions": counted(SmoothedTransitions),
-    "plain": plain,
+    "plain": plain(PLAINLY["negatives"]),
+    "plain-4096": plain(4096),
+    # The softmax over both domains whole.
+    "plain-whole": plain(0),
     "shared": shared,
     "each": each,
 }

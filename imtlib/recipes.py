@@ -126,7 +126,9 @@ MODELS = {
     "migration-64-wide": _ours(units=64),
     # Without dropout the films are soon learnt by heart: the best epoch is kept, by all validation requests.
     "migration-no-dropout": _ours(fitting={**FITTED, "keep": "best", "judged": 10_000}, dropout=0.0),
-    "migration-no-decay": _ours(fitting={**FITTED, "weight_decay": 0.0}),
+    "migration-decay-0.1": _ours(fitting={**FITTED, "weight_decay": 0.1}),
+    "migration-decay-0.5": _ours(fitting={**FITTED, "weight_decay": 0.5}),
+    "migration-any-lengths": _ours(fitting={**FITTED, "like_lengths": False}),
     "migration-one-task": _ours(points_weight=0.0),
     "migration-bfloat16": _ours(precision="bfloat16"),
     "migration-context": _ours(rank=8, matrix_from_state=False),
@@ -169,7 +171,7 @@ ABLATIONS = {
     "small-no-dropout": _small(dropout=0.0),
     "small-no-dropout-best": _small(fitting={"keep": "best", "judged": 1000}, dropout=0.0),
     "small-no-decay": _small(fitting={"weight_decay": 0.0}),
-    "small-more-decay": _small(fitting={"weight_decay": 1.0}),
+    **{f"small-decay-{decay:g}": _small(fitting={"weight_decay": decay}) for decay in (0.1, 0.3, 1.0, 3.0)},
     "small-any-lengths": _small(fitting={"like_lengths": False}),
     "small-crop-8": _small(fitting={"stretch": 8}),
     # As many lessons as in twelve epochs of windows of 64.

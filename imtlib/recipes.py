@@ -121,6 +121,7 @@ MODELS = {
     "migration": _ours(),
     "migration-longer": _ours(fitting=LONGER),
     "migration-long-windows": _ours(fitting=LONG_WINDOWS),
+    "migration-long-windows-decay": _ours(fitting={**LONG_WINDOWS, "weight_decay": 0.3}),
     "migration-no-attention": _ours(attention="none"),
     "migration-one-layer": _ours(layers=1),
     "migration-64-wide": _ours(units=64),

@@ -140,11 +140,12 @@ def test_a_quick_run_keeps_whole_sections(tmp_path: Path) -> None:
         assert section["machine"]["processor"]
         assert section["versions"]["ours"]["tensorflow"]
         assert len(section["load average at the start"]) == 3
-    assert set(kept["catalogue size"]["results"]["ms"]) == {
-        "whole, 100",
-        "sampled, 100",
-        "whole, 200",
-        "sampled, 200",
+    grown = kept["catalogue size"]["results"]
+    ways = ("whole", "at once", "sampled")
+    assert set(grown["ms"]) == {f"{way}, {items}" for way in ways for items in (100, 200)}
+    assert {way: set(found) for way, found in grown["memory, MB"].items()} == {
+        "whole": {"100", "200"},
+        "at once": {"100", "200"},
     }
     assert set(kept["lower precision"]["results"]["steps, 64 x 64"]) == {"direct", "through interests"}
     for figures in kept["serving"]["results"]["milliseconds"].values():

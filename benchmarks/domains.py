@@ -62,11 +62,11 @@ Train = Callable[[Split, int, Path], Trained]
 """From a split, a seed and a folder for epochs."""
 
 
-def plain(negatives: int) -> Train:
-    """One model of both domains, whose vectors begin at random, and how many items its softmax draws."""
-    fitting = {**PLAINLY, "negatives": negatives}
+def plain(**changed: int) -> Train:
+    """One model of both domains, whose vectors begin at random; and what of `PLAINLY` is otherwise."""
 
     def train(split: Split, seed: int, folder: Path) -> Trained:
+        fitting = {**PLAINLY, **changed}
         keras.utils.set_random_seed(seed)
         model = InterestMigrationModel.for_log(split.train, **PLAIN)
         count_biases(model, split.train)
@@ -103,10 +103,10 @@ def counted(floor: Callable[[BehaviourLog], Scorer]) -> Train:
 MODELS: dict[str, Train] = {
     "popularity": counted(Popularity),
     "smoothed-transitions": counted(SmoothedTransitions),
-    "plain": plain(PLAINLY["negatives"]),
-    "plain-4096": plain(4096),
+    "plain": plain(),
+    "plain-4096": plain(negatives=4096),
     # The softmax over both domains whole.
-    "plain-whole": plain(0),
+    "plain-whole": plain(negatives=0),
     "shared": shared,
     "each": each,
 }

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 import sys
 
-from scaling_speed import WAYS, catalogue_step, growing
+from scaling_speed import LESSONS, NEGATIVES, WAYS, catalogue_step, growing
 
 from imtlib.benchmark import peak_memory
-
-ROWS, NEGATIVES = 2048, 4096
 
 
 def main() -> None:
     """Print the megabytes that a run adds."""
     kind, size = sys.argv[1], int(sys.argv[2])
     if kind in WAYS:
-        catalogue_step(kind, 20, ROWS, NEGATIVES)()
-        run = catalogue_step(kind, size, ROWS, NEGATIVES)
+        catalogue_step(kind, 20, LESSONS, NEGATIVES)()
+        run = catalogue_step(kind, size, LESSONS, NEGATIVES)
         before = peak_memory()
         run()
     else:

@@ -25,6 +25,7 @@ from imtlib.sampled import sampled_log_p
 
 UNITS, HEADS, ROWS = 64, 4, 32
 INTERESTS = 16
+LESSONS, NEGATIVES = 2048, 4096
 WHOLE = "whole model, scoring"
 LENGTHS = {
     "constant": (64, 128, 256, 512, 1024),
@@ -196,7 +197,7 @@ def catalogue_size(setup: Setup) -> dict[str, Any]:
     Milliseconds of all, the sides taking turns; and of the whole softmax, in stretches and at once, the
     megabytes that a step adds to the peak, each in a process of its own, see `benchmarks/memory.py`.
     """
-    rows, negatives = setup.size(2048, 64), setup.size(4096, 32)
+    rows, negatives = setup.size(LESSONS, 64), setup.size(NEGATIVES, 32)
     catalogues = (1000, 4000, 16_000, 64_000) if not setup.quick else (100, 200)
     # All logits of 64,000 items, several tables of 0.5 GB, ask for more memory than many machines have.
     sides = [(way, n) for n in catalogues for way in WAYS if way != "at once" or n <= 16_000]

@@ -64,13 +64,16 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 	@test -f _build/html/index.html || $(MAKE) book
 	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/test_accessibility.py
 
-ABLATIONS = small small-direct small-no-attention small-constant-query small-self-attention small-lstm small-one-task \
-  small-no-dropout small-no-dropout-best small-no-decay small-crop-8 small-crop-8-longer small-leave-out small-substitute small-mask small-reorder small-users-10 small-users-30
-ON_FILMS = small small-no-decay small-no-dropout small-leave-out small-substitute small-mask small-reorder small-sampled
+DECAYS = small-decay-0.1 small-decay-0.3 small-decay-1 small-decay-3
+ABLATIONS = small small-direct small-shuffled small-no-attention small-constant-query small-self-attention small-lstm \
+  small-one-task small-no-dropout small-no-dropout-best small-no-decay $(DECAYS) small-any-lengths small-crop-8 \
+  small-crop-8-longer small-leave-out small-substitute small-mask small-reorder small-users-10 small-users-30
+ON_FILMS = small small-one-task small-no-decay $(DECAYS) small-any-lengths small-no-dropout small-leave-out \
+  small-substitute small-mask small-reorder small-sampled
 WAYS = each untold shared shared-gate-common-matrix shared-gate shared-star
 MARKET_WAYS = popularity smoothed-transitions all lora-1
 
-benchmark: $(READY)  ## every run that has no file under results/ yet: hours, and may be stopped and started again
+benchmark: $(READY)  ## every run that has no file under results/ yet: days, and may be stopped and started again
 	$(BIN)/python -m imtlib.benchmark movielens-1m --seed 0 1 2
 	$(BIN)/python -m imtlib.benchmark simulated-small --split leave-one-out --seed 0 1 2 --model $(ABLATIONS)
 	$(BIN)/python -m imtlib.benchmark movielens-100k --split leave-one-out --seed 0 1 2 --model $(ON_FILMS)
@@ -88,7 +91,7 @@ benchmark: $(READY)  ## every run that has no file under results/ yet: hours, an
 	for draw in 1 2; do \
 	  $(BIN)/python benchmarks/modalities.py --draw $$draw --model id id-title id-year all --seed 0 || exit 1; done
 	$(BIN)/python benchmarks/tasks.py --seed 0 1 2
-	$(BIN)/python benchmarks/domains.py --model popularity smoothed-transitions
+	$(BIN)/python benchmarks/domains.py --model popularity smoothed-transitions plain-4096 plain-whole
 	$(BIN)/python benchmarks/domains.py --model shared plain --seed 0 1 2 3 4
 	$(BIN)/python benchmarks/domains.py --model each --seed 0 1 2
 	$(BIN)/python benchmarks/new_users.py movielens-100k --seed 0 1

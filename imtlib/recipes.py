@@ -82,6 +82,7 @@ FITTED: dict[str, Any] = {"epochs": 20, "batch": 16, "learning_rate": 0.002, "ke
 LONGER = {**FITTED, "epochs": 40}
 # As many steps and lessons as the longer ones.
 LONG_WINDOWS = {**FITTED, "stretch": 200, "batch": 8}
+LONG_WINDOWS_DECAY = {**LONG_WINDOWS, "weight_decay": 0.3}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.1}
 # As published: little dropout, no decay, large batches of any users, up to a hundred epochs, the best by the
 # validation requests. Windows of 201 events have 200 to be read: each position is learnt.
@@ -115,15 +116,20 @@ MODELS = {
     "transitions": Recipe(Transitions),
     "smoothed-transitions": Recipe(SmoothedTransitions),
     "gru": _baseline(FITTED, encoder="gru", **OURS),
-    "gru-decay": _baseline({**FITTED, "weight_decay": 0.5}, encoder="gru", **OURS),
+    "gru-long-windows-decay": _baseline(LONG_WINDOWS_DECAY, encoder="gru", **OURS),
     "sasrec": _baseline(LONG, **PUBLISHED_SASREC),
+    # As wide as ours, with its dropout, and trained as our best: it reads 200 events of windows of 201.
+    "sasrec-long-windows-decay": _baseline(
+        {**LONG_WINDOWS_DECAY, "stretch": 201}, encoder="sasrec", heads=1, **OURS
+    ),
     "sasrec-interests": _baseline(LONG, **PUBLISHED_SASREC, told_interests=True),
     "direct": _ours(through_interests=False),
     "direct-decay": _ours(fitting={**FITTED, "weight_decay": 0.5}, through_interests=False),
+    "direct-long-windows-decay": _ours(fitting=LONG_WINDOWS_DECAY, through_interests=False),
     "migration": _ours(),
     "migration-longer": _ours(fitting=LONGER),
     "migration-long-windows": _ours(fitting=LONG_WINDOWS),
-    "migration-long-windows-decay": _ours(fitting={**LONG_WINDOWS, "weight_decay": 0.3}),
+    "migration-long-windows-decay": _ours(fitting=LONG_WINDOWS_DECAY),
     "migration-no-attention": _ours(attention="none"),
     "migration-one-layer": _ours(layers=1),
     "migration-64-wide": _ours(units=64),

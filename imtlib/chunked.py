@@ -22,7 +22,7 @@ from imtlib.encoding import Tensor
 from imtlib.recommendation import DEPTH
 
 ROWS = 512
-"""Rows a stretch: with a few thousand items, its logits fit in a processor's cache."""
+"""Rows a stretch, at most: with a few thousand items, its logits fit in a processor's cache."""
 PRECISIONS = ("float32", "bfloat16")
 """What products over the catalogue can be multiplied in."""
 
@@ -75,16 +75,18 @@ def _total_and_gradient(parts: tuple[Tensor, ...], precision: str) -> tuple[Tens
     query, interest, embeddings, bias, item_interests, target = parts
     rows = tf.shape(query)[0]
     stretches = tf.maximum(-(-rows // ROWS), 1)
-    spare = stretches * ROWS - rows
+    # Alike in size: a last one that is filled up would be computed for nothing.
+    size = tf.maximum(-(-rows // stretches), 1)
+    spare = stretches * size - rows
     real = tf.pad(tf.ones(rows), [[0, spare]])
     query_, interest_ = tf.pad(query, [[0, spare], [0, 0]]), tf.pad(interest, [[0, spare], [0, 0]])
     target_ = tf.pad(target, [[0, spare]])
     # A row's place in the logits counted through: gathered so, and not row by row, which is slow.
-    place = tf.range(ROWS) * tf.shape(bias)[0]
+    place = tf.range(size) * tf.shape(bias)[0]
     multiply = partial(product, precision=precision)
 
     def stretch(k: Tensor, total: Tensor, d_e: Tensor, d_b: Tensor, d_q: Tensor, d_i: Tensor) -> Any:
-        part = slice(k * ROWS, (k + 1) * ROWS)
+        part = slice(k * size, (k + 1) * size)
         q, pi, i, weight = query_[part], interest_[part], target_[part], real[part]
         logits = multiply(q, embeddings, transpose_b=True) + bias
         logits = tf.maximum(logits - tf.reduce_max(logits, axis=1, keepdims=True), -DEPTH)
@@ -106,7 +108,7 @@ def _total_and_gradient(parts: tuple[Tensor, ...], precision: str) -> tuple[Tens
         return k + 1, total, d_embeddings, d_bias, d_q, d_i
 
     slots = [
-        tf.TensorArray(tf.float32, stretches, element_shape=(ROWS, x.shape[1])) for x in (query, interest)
+        tf.TensorArray(tf.float32, stretches, element_shape=(None, x.shape[1])) for x in (query, interest)
     ]
     state = (0, 0.0, tf.zeros_like(embeddings), tf.zeros_like(bias), *slots)
     done = tf.while_loop(lambda k, *_: k < stretches, stretch, state, parallel_iterations=1)

@@ -37,7 +37,7 @@ def in_stretches(
     )
 
 
-@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, 2 * ROWS + 7])
+@pytest.mark.parametrize("rows", [1, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS + 7])
 def test_value_and_gradient(rows: int) -> None:
     parts, interests, target = examples(rows)
 
@@ -59,6 +59,15 @@ def test_value_and_gradient(rows: int) -> None:
     for name, one, other in zip(parts, gradient, reference, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=name)
         assert np.abs(other).max() > 1e-3
+
+
+def test_a_batch_without_lessons_teaches_nothing() -> None:
+    parts, interests, target = examples(0)
+    with tf.GradientTape() as tape:
+        value = in_stretches(parts, interests, target, "float32")
+    assert value == 0
+    for gradient in tape.gradient(value, list(parts.values())):
+        np.testing.assert_array_equal(gradient, 0)
 
 
 def test_lower_precision_rounds_and_no_more() -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from imtlib.recurrence import GRU
+
 Tensor = Any
 """A tensor of the Keras backend."""
 
@@ -21,7 +23,7 @@ GAP_BUCKETS = 32
 HIDDEN = -1
 """Stands for the code of an item that is not to be seen: its vector is zero, and it has no interest."""
 
-CELLS = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+CELLS = {"gru": GRU, "lstm": keras.layers.LSTM}
 
 
 def read(table: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ from imtlib.histories import Histories, nobody
 from imtlib.log import BehaviourLog
 from imtlib.loss import direct_loss
 from imtlib.prediction import item_logits
+from imtlib.recurrence import GRU
 
 Float32 = NDArray[np.float32]
 
@@ -45,7 +46,7 @@ class RecurrentStates(keras.layers.Layer):
         # nothing for epochs.
         self.scale = units**0.5
         self.drops = [keras.layers.Dropout(dropout) for _ in range(layers)]
-        self.grus = [keras.layers.GRU(units, return_sequences=True) for _ in range(layers)]
+        self.grus = [GRU(units, return_sequences=True) for _ in range(layers)]
 
     def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:
         """Embedded items `(B, T, d)` give states of the same shape; `real` is not needed."""

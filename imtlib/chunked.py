@@ -6,8 +6,9 @@ $$-\\frac{\\partial \\log p(i)}{\\partial l_j} =
 \\sum_{y'} w_{y'} \\frac{[y' \\in G(j)]\\, e^{l_j}}{Z_{y'}} - [j = i], \\qquad
 \\frac{\\partial \\log p(i)}{\\partial \\bar\\pi(y')} = \\frac{w_{y'}}{\\bar\\pi(y')}:$$
 
-a softmax within each interest, weighted by how much the interest has to do with the target. Both come out of
-the same pass as the likelihood, while the rows are still in the processor's cache.
+a softmax within each interest, weighted by how much the interest has to do with the target. With a single
+interest it is the softmax p over the catalogue, and $p_j - [j = i]$. All come out of the same pass as the
+likelihood, while the rows are still in the processor's cache.
 """
 
 from __future__ import annotations
@@ -64,15 +65,70 @@ def total_log_p(
         A scalar, in nats.
     """
 
+    def rule(logits: Tensor, i: Tensor, place: Tensor, weight: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
+        logits = tf.maximum(logits - tf.reduce_max(logits, axis=1, keepdims=True), -DEPTH)
+        powers = tf.exp(logits)
+        z = tf.matmul(powers, item_interests)
+        share = pi / z * tf.gather(item_interests, i)
+        likelihood = tf.reduce_sum(share, axis=1) + 1e-37
+        log_p = tf.gather(tf.reshape(logits, [-1]), place) + tf.math.log(likelihood)
+        w = share * (weight / likelihood)[:, None]
+        expected = powers * tf.matmul(w / z, item_interests, transpose_b=True)
+        return log_p, expected, tf.ones_like(weight), w / tf.maximum(pi, 1e-37)
+
+    return _summed(rule, query, interest, embeddings, bias, target, precision)
+
+
+def softmax_log_p(
+    query: Tensor, embeddings: Tensor, bias: Tensor, target: Tensor, precision: str = "float32"
+) -> Tensor:
+    """Sum over rows of log p of the target by a softmax over the catalogue: `total_log_p` without interests.
+
+    Args:
+        query, embeddings, bias, target, precision: as for `total_log_p`.
+
+    Returns:
+        A scalar, in nats.
+    """
+
+    def rule(logits: Tensor, i: Tensor, place: Tensor, weight: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
+        p = tf.nn.softmax(logits)
+        return tf.math.log(tf.gather(tf.reshape(p, [-1]), place) + 1e-37), p, weight, pi
+
+    return _summed(rule, query, tf.zeros((tf.shape(query)[0], 0)), embeddings, bias, target, precision)
+
+
+def _summed(
+    rule: Callable[..., tuple[Tensor, ...]],
+    query: Tensor,
+    interest: Tensor,
+    embeddings: Tensor,
+    bias: Tensor,
+    target: Tensor,
+    precision: str,
+) -> Tensor:
+    """The sum of log p over rows, with its gradient.
+
+    Args:
+        rule: of a stretch of m rows. It is given the logits, float `(m, N)`; the targets, and their places in
+            the logits counted through, int `(m,)`; the rows' weights, 0 for one that only fills up; and their
+            interests. It gives log p, float `(m,)`; what was expected, float `(m, N)`, and the factor of each
+            of its rows, `(m,)`; and the gradient of the interests. With respect to the logits, the gradient
+            is the target's one less expected times factor.
+        query, interest, embeddings, bias, target, precision: as for `total_log_p`.
+    """
+
     @tf.custom_gradient
     def total(*parts: Tensor) -> tuple[Tensor, Callable[..., Any]]:
-        return _total_and_gradient(parts, precision)
+        return _total_and_gradient(rule, parts, target, precision)
 
-    return total(query, interest, embeddings, bias, item_interests, target)
+    return total(query, interest, embeddings, bias)
 
 
-def _total_and_gradient(parts: tuple[Tensor, ...], precision: str) -> tuple[Tensor, Callable[..., Any]]:
-    query, interest, embeddings, bias, item_interests, target = parts
+def _total_and_gradient(
+    rule: Callable[..., tuple[Tensor, ...]], parts: tuple[Tensor, ...], target: Tensor, precision: str
+) -> tuple[Tensor, Callable[..., Any]]:
+    query, interest, embeddings, bias = parts
     rows = tf.shape(query)[0]
     stretches = tf.maximum(-(-rows // ROWS), 1)
     # Alike in size: a last one that is filled up would be computed for nothing.
@@ -82,30 +138,24 @@ def _total_and_gradient(parts: tuple[Tensor, ...], precision: str) -> tuple[Tens
     query_, interest_ = tf.pad(query, [[0, spare], [0, 0]]), tf.pad(interest, [[0, spare], [0, 0]])
     target_ = tf.pad(target, [[0, spare]])
     # A row's place in the logits counted through: gathered so, and not row by row, which is slow.
-    place = tf.range(size) * tf.shape(bias)[0]
+    first = tf.range(size) * tf.shape(bias)[0]
     multiply = partial(product, precision=precision)
 
     def stretch(k: Tensor, total: Tensor, d_e: Tensor, d_b: Tensor, d_q: Tensor, d_i: Tensor) -> Any:
         part = slice(k * size, (k + 1) * size)
-        q, pi, i, weight = query_[part], interest_[part], target_[part], real[part]
+        q, i, weight = query_[part], target_[part], real[part]
         logits = multiply(q, embeddings, transpose_b=True) + bias
-        logits = tf.maximum(logits - tf.reduce_max(logits, axis=1, keepdims=True), -DEPTH)
-        powers = tf.exp(logits)
-        z = tf.matmul(powers, item_interests)
-        share = pi / z * tf.gather(item_interests, i)
-        likelihood = tf.reduce_sum(share, axis=1) + 1e-37
-        log_p = tf.gather(tf.reshape(logits, [-1]), place + i) + tf.math.log(likelihood)
-        w = share * (weight / likelihood)[:, None]
-        up = powers * tf.matmul(-w / z, item_interests, transpose_b=True)
-        # The target's own −[j = i] is one row of E a row: cheaper added apart than as a dense one-hot.
-        d_query = multiply(up, embeddings) + tf.gather(embeddings, i) * weight[:, None]
-        d_embeddings = tf.tensor_scatter_nd_add(
-            d_e + multiply(up, q, transpose_a=True), i[:, None], q * weight[:, None]
+        log_p, expected, factor, d_interest = rule(logits, i, first + i, weight, interest_[part])
+        # The target's own [j = i] is one row of E a row: cheaper added apart than as a dense one-hot.
+        d_query = (
+            tf.gather(embeddings, i) * weight[:, None] - multiply(expected, embeddings) * factor[:, None]
         )
-        d_bias = tf.tensor_scatter_nd_add(d_b + tf.reduce_sum(up, axis=0), i[:, None], weight)
+        d_embeddings = tf.tensor_scatter_nd_add(
+            d_e - multiply(expected, q * factor[:, None], transpose_a=True), i[:, None], q * weight[:, None]
+        )
+        d_bias = tf.tensor_scatter_nd_add(d_b - tf.linalg.matvec(expected, factor, True), i[:, None], weight)
         total += tf.reduce_sum(log_p * weight)
-        d_q, d_i = d_q.write(k, d_query), d_i.write(k, w / tf.maximum(pi, 1e-37))
-        return k + 1, total, d_embeddings, d_bias, d_q, d_i
+        return k + 1, total, d_embeddings, d_bias, d_q.write(k, d_query), d_i.write(k, d_interest)
 
     slots = [
         tf.TensorArray(tf.float32, stretches, element_shape=(None, x.shape[1])) for x in (query, interest)
@@ -115,8 +165,7 @@ def _total_and_gradient(parts: tuple[Tensor, ...], precision: str) -> tuple[Tens
     _, total, d_e, d_b, d_q, d_i = done
     d_q, d_i = d_q.concat()[:rows], d_i.concat()[:rows]
 
-    def gradient(upstream: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = (upstream * part for part in (d_q, d_i, d_e, d_b))
-        return (*scaled, None, None)
+    def gradient(upstream: Tensor) -> tuple[Tensor, ...]:
+        return tuple(upstream * part for part in (d_q, d_i, d_e, d_b))
 
     return total, gradient

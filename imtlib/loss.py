@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import keras
 from keras import ops
 
-from imtlib.chunked import total_log_p
+from imtlib.chunked import softmax_log_p, total_log_p
 from imtlib.encoding import Tensor
 from imtlib.prediction import coming_interests
 from imtlib.sampled import sampled_log_p
@@ -131,7 +131,7 @@ def direct_loss(
     bias: Tensor,
     precision: str = "float32",
 ) -> Tensor:
-    """Mean −log p of the next item by a plain softmax over the catalogue: the mixture with a single interest.
+    """Mean −log p of the next item by a plain softmax over the catalogue, the mixture with a single interest.
 
     Args:
         batch: as for `joint_loss`.
@@ -146,9 +146,11 @@ def direct_loss(
     """
     place = _lessons(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
-    one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
-    parts = (_taken(query, place), one, embeddings, bias, all_items, item)
-    return -_mean_log_p(batch, parts, precision)
+    if "negatives" in batch:
+        one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
+        parts = (_taken(query, place), one, embeddings, bias, all_items, item)
+        return -_mean_log_p(batch, parts, precision)
+    return -_mean(softmax_log_p(_taken(query, place), embeddings, bias, item, precision), item)
 
 
 def _lessons(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from imtlib.chunked import ROWS, total_log_p
+from imtlib.chunked import ROWS, softmax_log_p, total_log_p
 from imtlib.prediction import item_logits
 from imtlib.recommendation import target_through_interests
 
@@ -81,3 +81,37 @@ def test_lower_precision_rounds_and_no_more() -> None:
         # Eight binary digits: products are off by a few thousandths, whatever the numbers.
         apart = np.linalg.norm(low - full) / np.linalg.norm(full)
         assert 1e-6 < apart < 0.01
+
+
+@pytest.mark.parametrize("rows", [0, 1, ROWS - 1, 2 * ROWS + 7])
+def test_the_softmax_is_the_mixture_of_a_single_interest(rows: int) -> None:
+    parts, _, target = examples(rows)
+    learnt = [parts[name] for name in ("query", "embeddings", "bias")]
+
+    def stretches(query: tf.Tensor, embeddings: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        return softmax_log_p(query, embeddings, bias, target)
+
+    def mixture(query: tf.Tensor, embeddings: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        return total_log_p(query, tf.ones((rows, 1)), embeddings, bias, tf.ones((30, 1)), target)
+
+    def whole(query: tf.Tensor, embeddings: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        logits = item_logits(query, embeddings, bias)
+        return -tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits))
+
+    results = []
+    for likelihood in (stretches, mixture, whole):
+        with tf.GradientTape() as tape:
+            value = 0.5 * likelihood(*(tf.convert_to_tensor(part) for part in learnt))
+        results.append([value, *tape.gradient(value, learnt)])
+    for ours, *others in zip(*results, strict=True):
+        for other in others:
+            np.testing.assert_allclose(ours, other, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_next_to_impossible_has_a_loss_and_a_gradient() -> None:
+    query, embeddings = tf.constant([[1.0]]), tf.constant([[500.0], [0.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(query)
+        value = softmax_log_p(query, embeddings, tf.zeros(2), tf.constant([1]))
+    assert -100 < value < -80
+    np.testing.assert_allclose(tape.gradient(value, query), [[-500.0]])

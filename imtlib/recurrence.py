@@ -71,7 +71,7 @@ def _backward(came: Tensor, slopes: Tensor, z: Tensor, recurrent: Tensor) -> tup
 
 
 @tf.custom_gradient
-def gru(
+def gru_states(
     x: Tensor, h0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
     """States of a GRU over whole sequences, with the gradient written out.
@@ -126,5 +126,5 @@ class GRU(keras.layers.GRU):
             return super().inner_loop(sequences, initial_state, mask, training)
         (h0,) = initial_state
         weights = (tf.convert_to_tensor(weight) for weight in self.cell.weights)
-        states = gru(sequences, h0, *weights)
+        states = gru_states(sequences, h0, *weights)
         return states[:, -1], states, [states[:, -1]]

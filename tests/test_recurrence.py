@@ -64,6 +64,6 @@ def test_one_graph_serves_all_lengths() -> None:
 def test_a_gpu_has_the_loop_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = _pair(3, 4)
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 3)), tf.float32)
-    monkeypatch.setattr("imtlib.recurrence.gru", None)  # not to be called
+    monkeypatch.setattr("imtlib.recurrence.gru_states", None)  # not to be called
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-6)

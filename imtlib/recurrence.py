@@ -116,13 +116,16 @@ def gru_states(
 
 @keras.saving.register_keras_serializable("imtlib")
 class GRU(keras.layers.GRU):
-    """Keras' GRU, with the loop above where no GPU brings a quicker one (cuDNN). It takes no mask."""
+    """Keras' GRU, with the loop above where no GPU brings a quicker one (cuDNN) and nothing is masked.
+
+    As Keras makes it from `units` and `return_sequences` alone: of other activations the loop knows nothing.
+    """
 
     def inner_loop(
         self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """What Keras asks of it: the last state, all states `(B, T, d)`, and the state to go on from."""
-        if tf.config.list_physical_devices("GPU"):
+        if mask is not None or tf.config.list_physical_devices("GPU"):
             return super().inner_loop(sequences, initial_state, mask, training)
         (h0,) = initial_state
         weights = (tf.convert_to_tensor(weight) for weight in self.cell.weights)

@@ -67,3 +67,11 @@ def test_a_gpu_has_the_loop_of_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("imtlib.recurrence.gru_states", None)  # not to be called
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
     np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_mask_is_heeded() -> None:
+    ours, theirs = _pair(3, 4)
+    x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 3)), tf.float32)
+    mask = tf.constant([[True] * 3 + [False] * 2, [True] * 5])
+    np.testing.assert_allclose(ours(x, mask=mask), theirs(x, mask=mask), rtol=1e-5, atol=1e-6)
+    assert np.abs(ours(x, mask=mask) - ours(x)).max() > 0.01

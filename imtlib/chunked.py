@@ -34,7 +34,7 @@ def product(one: Tensor, other: Tensor, precision: str, **turned: bool) -> Tenso
     Args:
         one, other: the factors.
         precision: `"float32"`, or `"bfloat16"`: a third of the digits, multiplied in about half the time
-            by a processor that can.
+            by some processors, and more slowly by others.
         turned: `transpose_a` or `transpose_b`, as `tf.matmul` has them.
     """
     found = tf.matmul(tf.cast(one, precision), tf.cast(other, precision), **turned)

@@ -35,8 +35,8 @@ class Settings:
         through_interests: items by way of interests; `False` is the direct softmax over items that it is
             measured against.
         precision: of the products over the catalogue while the model learns: `"float32"`; or `"bfloat16"`,
-            which is quicker where the processor multiplies in it, and of no use elsewhere. Scores are
-            float32 in any case.
+            which is a little quicker on some processors and slower on others. Scores are float32 in any
+            case.
         sharing: what belongs to one scenario in the state at a request: `"none"`, `"gate"` or `"star"`, see
             `imtlib.scenarios`. The transition matrix has a part of each scenario in any case.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from worlds import trained
 
 from imtlib import training
+from imtlib.augmentation import Augmentation
 from imtlib.batching import TrainingBatches
 from imtlib.errors import ModelFileError
 from imtlib.evaluation import evaluate
@@ -50,8 +52,13 @@ class _Stops(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_interrupted_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: Path) -> None:
-    options = {"epochs": 4, "batch": 16, "learning_rate": 0.01, "progress": False}
+@pytest.mark.parametrize(
+    "drawn", [{}, {"negatives": 8, "augmentation": Augmentation(leave_out=0.2, mask=0.2, reorder=0.3)}]
+)
+def test_interrupted_and_resumed_is_the_same_to_the_bit(
+    split: Split, tmp_path: Path, drawn: dict[str, Any]
+) -> None:
+    options = {"epochs": 4, "batch": 16, "learning_rate": 0.01, "progress": False, **drawn}
     whole = new_model(split)
     history = fit(whole, split, **options)
     with pytest.raises(KeyboardInterrupt):

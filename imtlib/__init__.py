@@ -12,21 +12,21 @@ The main job in seven lines::
     model.recommend(log, user="1m_17", k=10)
 """
 
-from imtlib.baselines import Popularity, RecentPopularity, SmoothedTransitions, Transitions
-from imtlib.comparison import compare
-from imtlib.datasets import load_dataset
-from imtlib.evaluation import evaluate
-from imtlib.listing import Event
-from imtlib.log import BehaviourLog
+from imtlib.baselines.counting import Popularity, RecentPopularity, SmoothedTransitions, Transitions
+from imtlib.baselines.sequential import SequenceBaseline
+from imtlib.checkpoints import load_model
+from imtlib.data.log import BehaviourLog
+from imtlib.data.queries import Event
+from imtlib.data.reader import read_log
+from imtlib.data.splits import leave_one_out, time_split
+from imtlib.datasets.registry import load_dataset
+from imtlib.evaluation.comparison import compare
+from imtlib.evaluation.ranking import evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.pretrained import load_pretrained
-from imtlib.reading import read_log
 from imtlib.recommendation import Policy
-from imtlib.saving import load_model
-from imtlib.sequence_baselines import SequenceBaseline
-from imtlib.simulation import simulate
-from imtlib.splits import leave_one_out, time_split
-from imtlib.training import fit
+from imtlib.simulation.simulator import simulate
+from imtlib.training.trainer import fit
 
 __all__ = [
     "BehaviourLog",

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from imtlib.recurrence import GRU
+from imtlib.layers.gru import GRU
 
 Tensor = Any
 """A tensor of the Keras backend."""
@@ -44,7 +44,8 @@ class EventEmbedding(keras.layers.Layer):
     Args:
         items, scenarios, behaviours: how many there are of each.
         units: width d.
-        item: what gives the vectors of items, such as `imtlib.fused.FusedItems`; by default a table.
+        item: what gives the vectors of items, such as `imtlib.layers.item_fusion.FusedItems`; by default a
+            table.
     """
 
     def __init__(

@@ -17,22 +17,22 @@ from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS
-from imtlib.batching import by_length, inputs, real_events, signature
+from imtlib.config import Settings
+from imtlib.data.atomic import whole
+from imtlib.data.histories import nobody
+from imtlib.data.item_features import Modalities
+from imtlib.data.log import BehaviourLog, Catalogue, Histories
+from imtlib.data.queries import Event, recommend, requested
 from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor, read
 from imtlib.errors import ModelFileError
-from imtlib.fused import FusedItems, fused_items
-from imtlib.histories import nobody
-from imtlib.incremental import State, advance, score_state, start, step
-from imtlib.listing import Event, recommend, requested
-from imtlib.log import BehaviourLog, Catalogue, Histories
-from imtlib.loss import joint_loss
-from imtlib.modalities import Modalities
+from imtlib.layers.item_fusion import FusedItems, fused_items
+from imtlib.layers.scenario_sharing import SHARINGS
+from imtlib.losses.joint import joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import Policy, items_through_interests
-from imtlib.scenarios import SHARINGS
-from imtlib.settings import Settings
+from imtlib.streaming import State, advance, score_state, start, step
+from imtlib.training.batches import by_length, inputs, real_events, signature
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
-from imtlib.whole import whole
 
 Float32 = NDArray[np.float32]
 
@@ -46,9 +46,9 @@ class InterestMigrationModel(keras.Model):
 
     Args:
         catalogue: the names it speaks of; or the same as plain lists, as a saved model holds them.
-        modalities: what is known of each item beside its id (`imtlib.modalities.describe`); or the sizes
-            alone, as a saved model holds them. By default an item is known by its id and its interests.
-        settings: see `imtlib.settings.Settings`, which has their meanings and defaults.
+        modalities: what is known of each item beside its id (`imtlib.data.item_features.describe`); or the
+            sizes alone, as a saved model holds them. By default an item is known by its id and its interests.
+        settings: see `imtlib.config.Settings`, which has their meanings and defaults.
 
     Raises:
         TypeError: there is no setting of a name that was given.
@@ -92,7 +92,7 @@ class InterestMigrationModel(keras.Model):
         # One graph for every size of batch and length of history. Partials, since of a method TensorFlow adds
         # up the tracings of all models, and warns at the fifth.
         self._ends_graph = tf.function(partial(self._ends), input_signature=[signature(example)])
-        # And of one user, event after event: see imtlib.incremental.
+        # And of one user, event after event: see imtlib.streaming.
         self.advance_graph, self.end_graph = (
             tf.function(partial(advance, self)),
             tf.function(partial(self.ends)),
@@ -121,7 +121,7 @@ class InterestMigrationModel(keras.Model):
         """Run the five steps at every position.
 
         Args:
-            batch: as `imtlib.batching.inputs` makes it.
+            batch: as `imtlib.training.batches.inputs` makes it.
 
         Returns:
             At positions 0 (before any event) to T: `state` and `context` `(B, T + 1, d)`,
@@ -139,7 +139,7 @@ class InterestMigrationModel(keras.Model):
         return state, self.attention(state, real_events(batch))
 
     def states(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
-        """$h_0, \\dots, h_T$ of a batch as `imtlib.batching.inputs` makes it, float `(B, T + 1, d)`."""
+        """$h_0, \\dots, h_T$ of a batch as `imtlib.data.inputs.inputs` makes it, float `(B, T + 1, d)`."""
         events = self.embedding(batch["item"], batch["scenario"], batch["behaviour"], batch["gap"])
         return self.encoder(events, self.used_profile(batch["profile"]), training=training)
 
@@ -330,7 +330,7 @@ class InterestMigrationModel(keras.Model):
             reasons: how many events to name for each item.
 
         Returns:
-            One row an item, best first: see `imtlib.listing.recommend`.
+            One row an item, best first: see `imtlib.data.queries.recommend`.
 
         Raises:
             ValueError: neither a user of a log nor a history is given, an argument goes with the other way of
@@ -361,15 +361,15 @@ class InterestMigrationModel(keras.Model):
             super().save(fresh, **kwargs)
 
     def start(self, profile: Float32 | None = None) -> State:
-        """Before the first event: see `imtlib.incremental.start`."""
+        """Before the first event: see `imtlib.streaming.start`."""
         return start(self, profile)
 
     def step(self, state: State, event: Event) -> State:
-        """One event further, in constant time and memory: see `imtlib.incremental.step`."""
+        """One event further, in constant time and memory: see `imtlib.streaming.step`."""
         return step(self, state, event)
 
     def score_state(self, state: State, scenario: str | None = None, at: int | None = None) -> Float32:
-        """log p of the next item after a state, `(N,)`: see `imtlib.incremental.score_state`."""
+        """log p of the next item after a state, `(N,)`: see `imtlib.streaming.score_state`."""
         return score_state(self, state, scenario, at)
 
     def get_config(self) -> dict[str, Any]:

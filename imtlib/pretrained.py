@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from imtlib.datasets import load_dataset
+from imtlib.datasets.registry import load_dataset
 from imtlib.errors import ModelFileError
 from imtlib.model import FORMAT, InterestMigrationModel
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from worlds import small_catalogue, trained
+from support.worlds import small_catalogue, trained
 
-from imtlib.catalogue import Catalogue
+from imtlib.data.catalogue import Catalogue
 from imtlib.model import InterestMigrationModel
 
 

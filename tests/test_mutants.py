@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import properties
 import pytest
 from keras import ops
+from support import properties
+from support.worlds import trained
 from test_properties import layer_of
-from worlds import trained
 
 from imtlib import attention, model
 from imtlib.attention import ConstantQueryAttention, StateQueryAttention

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import properties
 import pytest
-from worlds import random_histories, small_catalogue, trained
+from support import properties
+from support.worlds import random_histories, small_catalogue, trained
 
 from imtlib.attention import ConstantQueryAttention, SelfAttention, StateQueryAttention
-from imtlib.catalogue import Catalogue
-from imtlib.histories import Histories
-from imtlib.listing import Event
+from imtlib.checkpoints import load_model
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import Histories
+from imtlib.data.queries import Event
 from imtlib.model import InterestMigrationModel
-from imtlib.saving import load_model
 
 ON_MODELS = [
     properties.future_never_reaches_past,
@@ -147,7 +147,8 @@ def test_a_fresh_process_loads_the_same_scores(
 ) -> None:
     constant_model.save(tmp_path / "model.keras")
     program = (
-        "import sys, numpy as np; from imtlib import load_model; from worlds import random_histories\n"
+        "import sys, numpy as np; from imtlib import load_model\n"
+        "from support.worlds import random_histories\n"
         "model = load_model(sys.argv[1])\n"
         "np.save(sys.argv[2], model.score(random_histories(model.catalogue, [5, 0, 12])))"
     )

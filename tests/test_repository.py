@@ -40,7 +40,7 @@ def tree(source: str) -> ast.Module:
 
 def public_names() -> set[str]:
     names: set[str] = set()
-    for module in (ROOT / "imtlib").glob("*.py"):
+    for module in (ROOT / "imtlib").rglob("*.py"):
         for node in ast.parse(module.read_text("utf8")).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
                 names.add(node.name)
@@ -147,7 +147,7 @@ def test_every_image_in_text_has_words(path: Path) -> None:
 
 
 def test_no_file_names_a_machine() -> None:
-    folders = ("imtlib", "_ext", "tools", "benchmarks", ".ci", ".github", "chapters", "data")
+    folders = ("imtlib", "_ext", "tools", "experiments", ".ci", ".github", "chapters", "data")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in TEXT]
     files = [file for file in files if "node_modules" not in file.parts]
     files += [file for file in ROOT.iterdir() if file.is_file() and file.suffix in TEXT | {".lock", ""}]
@@ -185,7 +185,7 @@ def test_the_lock_file_serves_what_the_project_asks_for() -> None:
 
 def test_every_module_has_its_place_in_the_reference() -> None:
     reference = "".join(page.read_text("utf8") for page in (ROOT / "chapters").glob("api/*.md"))
-    modules = {path.stem for path in (ROOT / "imtlib").glob("*.py") if path.stem != "__init__"}
+    modules = {path.stem for path in (ROOT / "imtlib").rglob("*.py") if path.stem != "__init__"}
     assert set(re.findall(r"automodule:: imtlib\.(\w+)", reference)) == modules
 
 
@@ -256,7 +256,9 @@ def test_no_built_page_asks_another_host() -> None:
 
 def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
     other = {"transfer", "new-users", "domains", "modalities"}
-    files = [f for f in sorted((ROOT / "results").glob("*/*/*.json")) if f.parts[-3] not in other]
+    files = [
+        f for f in sorted((ROOT / "experiments" / "results").glob("*/*/*.json")) if f.parts[-3] not in other
+    ]
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))
@@ -272,7 +274,7 @@ def test_every_benchmark_file_is_whole_and_named_for_its_run() -> None:
 
 
 def test_every_transfer_file_is_whole_and_named_for_its_run() -> None:
-    files = sorted((ROOT / "results" / "transfer").glob("*/*.json"))
+    files = sorted((ROOT / "experiments" / "results" / "transfer").glob("*/*.json"))
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))
@@ -284,7 +286,7 @@ def test_every_transfer_file_is_whole_and_named_for_its_run() -> None:
 
 
 def test_every_file_on_new_users_is_whole_and_named_for_its_run() -> None:
-    files = sorted((ROOT / "results" / "new-users").glob("*/*.json"))
+    files = sorted((ROOT / "experiments" / "results" / "new-users").glob("*/*.json"))
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))
@@ -297,7 +299,7 @@ def test_every_file_on_new_users_is_whole_and_named_for_its_run() -> None:
 
 
 def test_every_file_on_two_domains_is_whole_and_named_for_its_run() -> None:
-    files = sorted((ROOT / "results" / "domains").glob("*/*.json"))
+    files = sorted((ROOT / "experiments" / "results" / "domains").glob("*/*.json"))
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))
@@ -311,7 +313,7 @@ def test_every_file_on_two_domains_is_whole_and_named_for_its_run() -> None:
 
 
 def test_every_file_on_modalities_is_whole_and_named_for_its_run() -> None:
-    files = sorted((ROOT / "results" / "modalities").rglob("*.json"))
+    files = sorted((ROOT / "experiments" / "results" / "modalities").rglob("*.json"))
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))
@@ -322,7 +324,7 @@ def test_every_file_on_modalities_is_whole_and_named_for_its_run() -> None:
 
 
 def test_every_file_on_tasks_is_whole_and_named_for_its_run() -> None:
-    files = sorted((ROOT / "results" / "tasks").glob("*.json"))
+    files = sorted((ROOT / "experiments" / "results" / "tasks").glob("*.json"))
     assert files
     for path in files:
         kept = json.loads(path.read_text("utf8"))

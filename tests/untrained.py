@@ -19,9 +19,9 @@ import nbformat
 import pytest
 
 import imtlib as imt
-from imtlib import checks
+from imtlib.book import claims as checks
 from imtlib.pretrained import load_pretrained
-from imtlib.training import fit
+from imtlib.training.trainer import fit
 
 # Welcome claims nothing, and Results reads files that are there already.
 CHAPTERS = sorted(

@@ -1,0 +1,1 @@
+"""Experiments: every run behind a figure of the book, and its file of results."""

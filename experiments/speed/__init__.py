@@ -1,0 +1,1 @@
+"""How fast it is: ours beside PyTorch, and how work grows."""

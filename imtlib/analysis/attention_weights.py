@@ -1,0 +1,61 @@
+"""The attention weights with which a model reads histories, and over how many events they are spread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from imtlib.data.histories import Histories
+from imtlib.encoding import Tensor
+from imtlib.training.batches import by_length, inputs, real_events, signature
+
+if TYPE_CHECKING:
+    from imtlib.model import InterestMigrationModel
+
+
+def weights_at_end(
+    model: InterestMigrationModel, histories: Histories, batch: int = 64
+) -> list[NDArray[np.float32]]:
+    """The attention weights $\\alpha_{T,t}$ with which a model reads each history at its end.
+
+    Args:
+        model: with any of the three attentions.
+        histories: n histories, at least one; of each, the last `model.max_length` events are read.
+        batch: histories worked on at a time.
+
+    Returns:
+        For each history float32 `(heads, T)`, T its events; each row sums to one. Column t is the migration
+        from event t to event t + 1, counted from 1, where event 0 is the start.
+    """
+
+    def at_end(given: dict[str, Tensor]) -> Tensor:
+        weights = model.attention.attention_weights(model.states(given), real_events(given))
+        return tf.gather(ops.transpose(weights, (0, 2, 1, 3)), given["length"], batch_dims=1)
+
+    example = inputs(histories.select(slice(1)), model.max_length)
+    graph = tf.function(at_end, input_signature=[signature(example)])
+    found: dict[int, NDArray[np.float32]] = {}
+    for rows in by_length(histories, batch):
+        arrays = inputs(histories.select(rows), model.max_length)
+        for row, length, one in zip(rows, arrays["length"], np.asarray(graph(arrays)), strict=True):
+            found[int(row)] = one[:, :length]
+    return [found[row] for row in range(len(histories))]
+
+
+def effective_number(weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """How many things a row of weights is spread over: $\\exp(-\\sum_t \\alpha_t \\ln \\alpha_t)$.
+
+    Args:
+        weights: `(…, T)`; each row sums to one.
+
+    Returns:
+        float64 `(…)`: T when all weights are equal, 1 when a single one has everything.
+    """
+    alpha = np.asarray(weights, np.float64)
+    entropy = -(alpha * np.log(np.maximum(alpha, 1e-300))).sum(axis=-1)
+    number: NDArray[np.float64] = np.exp(entropy)
+    return number

@@ -1,0 +1,231 @@
+"""Baselines that learn: a recurrent network without attention, and self-attention without recurrence.
+
+Both read items and their order alone, end in a softmax over the whole catalogue that is tied to the item
+embeddings, and are fitted by `imtlib.training.trainer.fit` like the model itself: same batches, same full
+cross-entropy at every real position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from numpy.typing import NDArray
+
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import Histories, nobody
+from imtlib.data.log import BehaviourLog
+from imtlib.encoding import Tensor, read
+from imtlib.errors import ModelFileError
+from imtlib.layers.gru import GRU
+from imtlib.losses.joint import direct_loss
+from imtlib.prediction import item_logits
+from imtlib.training.batches import by_length, inputs, real_events, signature
+
+Float32 = NDArray[np.float32]
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class RecurrentStates(keras.layers.Layer):
+    """GRUs on one another (GRU4Rec: Hidasi et al., ICLR 2016; here with the full cross-entropy).
+
+    Args:
+        units: width d.
+        layers: how many GRUs.
+        dropout: share of each GRU's input that is dropped while training.
+    """
+
+    def __init__(self, units: int, layers: int, dropout: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # As for self-attention below: tied embeddings begin small, and GRUs that see next to nothing learn
+        # nothing for epochs.
+        self.scale = units**0.5
+        self.drops = [keras.layers.Dropout(dropout) for _ in range(layers)]
+        self.grus = [GRU(units, return_sequences=True) for _ in range(layers)]
+
+    def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:
+        """Embedded items `(B, T, d)` give states of the same shape; `real` is not needed."""
+        x = x * self.scale
+        for drop, gru in zip(self.drops, self.grus, strict=True):
+            x = gru(drop(x, training=training))
+        return x
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class SelfAttentiveStates(keras.layers.Layer):
+    """Blocks of causal self-attention (SASRec: Kang & McAuley, ICDM 2018), as its authors' code has them.
+
+    $$Q = \\operatorname{norm}(x), \\qquad a = \\operatorname{norm}(Q + \\operatorname{attention}(Q, x, x)),$$
+
+    $$x \\leftarrow a + W_2 \\operatorname{relu}(W_1 a).$$
+
+    Past attention goes the normalised query, and the keys and values are not normalised.
+
+    Args:
+        units: width d.
+        layers: how many blocks.
+        heads: of each attention.
+        dropout: share dropped while training.
+        max_length: positions that have an embedding.
+    """
+
+    def __init__(
+        self, units: int, layers: int, heads: int, dropout: float, max_length: int, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.scale = units**0.5
+
+        def small() -> keras.initializers.Initializer:
+            # So that a block changes little of what passes it by, at first.
+            return keras.initializers.RandomNormal(stddev=0.02)
+
+        self.position = keras.layers.Embedding(max_length, units, embeddings_initializer=small())
+        self.drop = keras.layers.Dropout(dropout)
+        self.norms = [keras.layers.LayerNormalization(epsilon=1e-8) for _ in range(2 * layers + 1)]
+        self.attentions = [
+            keras.layers.MultiHeadAttention(
+                heads, units // heads, dropout=dropout, kernel_initializer=small()
+            )
+            for _ in range(layers)
+        ]
+        self.inner = [
+            keras.layers.Dense(units, activation="relu", kernel_initializer=small()) for _ in range(layers)
+        ]
+        self.outer = [keras.layers.Dense(units, kernel_initializer=small()) for _ in range(layers)]
+        self.drops = [keras.layers.Dropout(dropout) for _ in range(2 * layers)]
+
+    def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:
+        """Embedded items `(B, T, d)` and which of them are real `(B, T)` give states `(B, T, d)`."""
+        x = self.drop(x * self.scale + self.position(ops.arange(ops.shape(x)[1])), training=training)
+        for k, attention in enumerate(self.attentions):
+            asked = self.norms[2 * k](x)
+            heard = attention(asked, x, use_causal_mask=True, training=training)
+            x = self.norms[2 * k + 1](asked + heard)
+            wide = self.drops[2 * k](self.inner[k](x), training=training)
+            x = x + self.drops[2 * k + 1](self.outer[k](wide), training=training)
+        return self.norms[-1](x)
+
+
+@keras.saving.register_keras_serializable("imtlib")
+class SequenceBaseline(keras.Model):
+    """Item embeddings, an encoder of their order, and a softmax over items tied to the embeddings.
+
+    $$p(i) = \\operatorname{softmax}_i(E\\,h_T + b), \\qquad h_0 = 0.$$
+
+    Told the interests, an item's embedding is its own plus the mean of those of its interests, where it is
+    read and where it is scored.
+
+    Args:
+        catalogue: the names it speaks of; or the same as plain lists.
+        encoder: `"gru"` (`RecurrentStates`) or `"sasrec"` (`SelfAttentiveStates`).
+        units: width d.
+        layers: of the encoder.
+        heads: of self-attention; must divide `units`.
+        dropout: share dropped while training.
+        max_length: how many of a history's last events are read.
+        told_interests: whether it knows which interests an item has.
+
+    Raises:
+        ValueError: the encoder is unknown, or `heads` does not divide `units`.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue | Mapping[str, Any],
+        encoder: str = "sasrec",
+        units: int = 64,
+        layers: int = 2,
+        heads: int = 1,
+        dropout: float = 0.2,
+        max_length: int = 200,
+        told_interests: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if encoder not in ("gru", "sasrec"):
+            raise ValueError(f"unknown encoder {encoder!r}: choose 'gru' or 'sasrec'")
+        if units % heads:
+            raise ValueError(f"heads={heads} does not divide units={units}: each head needs a whole width")
+        self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
+        self.max_length = max_length
+        self.settings = {
+            "encoder": encoder,
+            "units": units,
+            "layers": layers,
+            "heads": heads,
+            "dropout": dropout,
+            "max_length": max_length,
+            "told_interests": told_interests,
+        }
+        items, interests = self.catalogue.item_interests.shape
+        self.item = keras.layers.Embedding(items, units, embeddings_initializer="glorot_normal")
+        self.item.build()
+        if told_interests:
+            held = self.catalogue.item_interests.astype(np.float32)
+            self._share = ops.convert_to_tensor(held / held.sum(axis=1, keepdims=True))
+            self.interest = self.add_weight(shape=(interests, units), initializer="zeros", name="interest")
+        if encoder == "gru":
+            self.encoder = RecurrentStates(units, layers, dropout)
+        else:
+            self.encoder = SelfAttentiveStates(units, layers, heads, dropout, max_length)
+        self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
+        example = inputs(nobody(self.catalogue), max_length)
+        # A partial, as in `imtlib.model`: TensorFlow would count the tracings of all models as one's.
+        self._ends_graph = tf.function(partial(self._ends), input_signature=[signature(example)])
+        self(example)
+
+    @classmethod
+    def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:
+        """A baseline for the items of a log; `settings` as the constructor has them."""
+        return cls(log.catalogue, **settings)
+
+    def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
+        """States $h_0, \\dots, h_T$ of a batch as `imtlib.data.inputs.inputs` makes it, `(B, T + 1, d)`."""
+        embedded = read(partial(ops.take, self.table(), axis=0), batch["item"])
+        states = self.encoder(embedded, real_events(batch), training=training)
+        return ops.pad(states, ((0, 0), (1, 0), (0, 0)))
+
+    def table(self) -> Tensor:
+        """E, what an item is known by, float `(N, d)`."""
+        own = tf.convert_to_tensor(self.item.embeddings)
+        return own + ops.matmul(self._share, self.interest) if self.settings["told_interests"] else own
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
+        return direct_loss(x, y, y_pred, self.table(), tf.convert_to_tensor(self.item_bias))
+
+    def _ends(self, batch: dict[str, Tensor]) -> Tensor:
+        last = tf.gather(self(batch), batch["length"], batch_dims=1)
+        return ops.log_softmax(item_logits(last, self.table(), self.item_bias))
+
+    def score(self, histories: Histories, batch: int = 256) -> Float32:
+        """log p of the next item, float32 `(n, N)`; `batch` histories are worked on at a time.
+
+        Raises:
+            ModelFileError: the histories' catalogue is not the model's.
+        """
+        if histories.catalogue.fingerprint != self.catalogue.fingerprint:
+            raise ModelFileError(
+                "the histories' catalogue is not the model's: their names or interests differ. "
+                "Make the baseline anew for this log."
+            )
+        scores = np.empty((len(histories), len(self.catalogue.items)), np.float32)
+        for rows in by_length(histories, batch):
+            scores[rows] = self._ends_graph(inputs(histories.select(rows), self.max_length))
+        return scores
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, the catalogue as plain lists."""
+        return {"catalogue": self.catalogue.pack(), **self.settings}

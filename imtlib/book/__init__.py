@@ -1,0 +1,1 @@
+"""What the book's pages are drawn with and checked by."""

@@ -1,0 +1,1 @@
+"""Data: logs, catalogues, histories, splits, and how they are read."""

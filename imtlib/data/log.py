@@ -1,0 +1,320 @@
+"""The log: who did what, where and when, and what was known before each event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from imtlib.data.catalogue import OTHER, Catalogue, IntArray, TimeArray
+from imtlib.data.histories import Histories, Part
+from imtlib.errors import LogError, UnknownNameError
+
+__all__ = ["OTHER", "BehaviourLog", "Catalogue", "Histories", "IntArray", "Part", "TimeArray", "seconds"]
+
+
+def seconds(moment: float | str | datetime) -> int:
+    """A moment as whole seconds since 1970 (UTC), rounded down.
+
+    Args:
+        moment: seconds since 1970, a datetime, or an ISO 8601 text such as `"2001-05-04"`. Without a time
+            zone, UTC is meant.
+
+    Raises:
+        LogError: it is none of these.
+    """
+    try:
+        if isinstance(moment, (int, float, np.integer, np.floating)):
+            return int(np.floor(moment))
+        stamp = pd.Timestamp(moment)
+        return int((stamp.tz_localize("UTC") if stamp.tz is None else stamp).timestamp() // 1)
+    except (ValueError, TypeError, OverflowError):
+        raise LogError(
+            f"not a moment: {moment!r}. Give seconds since 1970, a datetime, or a text such as "
+            f"'2001-05-04 13:30'."
+        ) from None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BehaviourLog:
+    """Every event of every user, grouped by user and, within a user, in order of time.
+
+    Events of one second keep the order in which they were given (a stable sort).
+
+    Attributes:
+        catalogue: names and interests.
+        users: names of the U users.
+        starts: int64 `(U + 1,)`; the events of user u are rows `starts[u]` to `starts[u + 1]`.
+        item, scenario, behaviour: codes, int32 `(n,)`.
+        time: seconds since 1970 (UTC), int64 `(n,)`.
+        item_features: one row an item, in the order of `catalogue.items`, which is its index.
+        user_features: one row a user, in the order of `users`, which is its index.
+        notes: what was dropped or changed on the way, and why, one sentence each.
+    """
+
+    catalogue: Catalogue
+    users: tuple[str, ...]
+    starts: TimeArray
+    item: IntArray
+    scenario: IntArray
+    behaviour: IntArray
+    time: TimeArray
+    item_features: pd.DataFrame
+    user_features: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def __repr__(self) -> str:
+        names = self.catalogue
+        counts = (
+            f"BehaviourLog: {len(self):,} events, {len(self.users):,} users, {len(names.items):,} items, "
+            f"{len(names.interests):,} interests, {len(names.scenarios):,} scenarios, "
+            f"{len(names.behaviours):,} behaviours"
+        )
+        return "\n".join([counts, *(f"  note: {note}" for note in self.notes)])
+
+    @cached_property
+    def user(self) -> IntArray:
+        """Whose event each one is: codes in `users`, int32 `(n,)`."""
+        return np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.starts))
+
+    @cached_property
+    def _user_codes(self) -> dict[str, int]:
+        return {name: code for code, name in enumerate(self.users)}
+
+    def user_code(self, user: object) -> int:
+        """The place of a user in `users`.
+
+        Args:
+            user: the name, used as `str(user)`.
+
+        Raises:
+            UnknownNameError: no user of this log has the name.
+        """
+        try:
+            return self._user_codes[str(user)]
+        except KeyError:
+            raise UnknownNameError(
+                f"unknown user {str(user)!r}: the log holds {len(self.users):,} users, such as "
+                f"{list(self.users[:3])}. Names are compared as text, exactly; for somebody who is not in "
+                f"the log, give the events as a history instead."
+            ) from None
+
+    def to_frame(self) -> pd.DataFrame:
+        """The events as a table, in each user's order.
+
+        Returns:
+            One row an event; columns user, item, scenario, behaviour (text) and time (int64, seconds since
+            1970).
+        """
+        return self._frame(slice(0, len(self)))
+
+    def events_of(self, user: object) -> pd.DataFrame:
+        """The events of one user, in order; columns as those of `to_frame`.
+
+        Args:
+            user: the user's name.
+
+        Raises:
+            UnknownNameError: no user of this log has the name.
+        """
+        code = self.user_code(user)
+        return self._frame(slice(int(self.starts[code]), int(self.starts[code + 1])))
+
+    def _frame(self, rows: slice) -> pd.DataFrame:
+        names = self.catalogue
+        columns = {
+            "user": (self.users, self.user),
+            "item": (names.items, self.item),
+            "scenario": (names.scenarios, self.scenario),
+            "behaviour": (names.behaviours, self.behaviour),
+        }
+        text = {key: np.array(known, object)[codes[rows]] for key, (known, codes) in columns.items()}
+        return pd.DataFrame({**text, "time": self.time[rows]})
+
+    def histories_before(self, events: IntArray | TimeArray) -> Histories:
+        """What was known just before each of the given events.
+
+        Args:
+            events: rows of this log, int `(n,)`.
+
+        Returns:
+            n histories: the user's earlier events; the request has the scenario and the time of the event
+            itself.
+        """
+        owners = self.user[events]
+        return self._histories(owners, np.asarray(events), self.scenario[events], self.time[events])
+
+    def history_of(
+        self, user: object, scenario: object = None, at: float | str | datetime | None = None
+    ) -> Histories:
+        """What is known of one user at a moment, as one row.
+
+        Args:
+            user: the user's name.
+            scenario: where the recommendation is shown; by default that of the last event in the history.
+            at: when it is asked for, as `seconds` takes it; by default the time of the user's last event.
+                Events up to and including this second are the history.
+
+        Raises:
+            UnknownNameError: the user or the scenario is not known.
+            LogError: there is no event to take the default from, or `at` is not a moment.
+        """
+        code = self.user_code(user)
+        start, end = int(self.starts[code]), int(self.starts[code + 1])
+        if at is None and start == end:
+            raise LogError(
+                f"user {str(user)!r} has no event to take the time of the request from: give `at`."
+            )
+        moment = int(self.time[end - 1]) if at is None else seconds(at)
+        end = start + int(np.searchsorted(self.time[start:end], moment, side="right"))
+        if scenario is None and start == end:
+            raise LogError(
+                f"user {str(user)!r} has no event at or before {moment} to take the scenario of the request "
+                f"from: give `scenario`, one of {list(self.catalogue.scenarios[:5])}."
+            )
+        where = (
+            self.scenario[end - 1] if scenario is None else self.catalogue.codes("scenario", [scenario])[0]
+        )
+        one = np.array([code], np.int32)
+        return self._histories(
+            one, np.array([end]), np.array([where], np.int32), np.array([moment], np.int64)
+        )
+
+    def _histories(self, owners: IntArray, ends: TimeArray, scenario: IntArray, time: TimeArray) -> Histories:
+        first = self.starts[owners]
+        starts = np.concatenate([[0], np.cumsum(ends - first)]).astype(np.int64)
+        event = np.arange(starts[-1]) + np.repeat(first - starts[:-1], np.diff(starts))
+        past = (self.item[event], self.scenario[event], self.behaviour[event], self.time[event])
+        return Histories(self.catalogue, starts, *past, scenario, time, self.profile_vectors(owners))
+
+    @cached_property
+    def _categories(self) -> list[IntArray]:
+        """Code of each user's category, a feature at a time; −1 where it is missing or unknown."""
+        return [
+            pd.Index(known).get_indexer(pd.Index(self.user_features[feature])).astype(np.int32)
+            if feature in self.user_features
+            else np.full(len(self.users), -1, np.int32)
+            for feature, known in self.catalogue.user_features.items()
+        ]
+
+    def profile_vectors(self, users: IntArray | TimeArray) -> NDArray[np.float32]:
+        """The given features of users, each a one-hot over its categories in the catalogue.
+
+        Args:
+            users: codes in `users`, int `(n,)`.
+
+        Returns:
+            float32 `(n, P)`, P the number of categories of all features together; a feature that is missing,
+            or whose category the catalogue does not hold, is all zero.
+        """
+        blocks = [np.zeros((len(users), 0), np.float32)]
+        for codes, known in zip(self._categories, self.catalogue.user_features.values(), strict=True):
+            blocks.append((codes[users, None] == np.arange(len(known))).astype(np.float32))
+        return np.concatenate(blocks, axis=1)
+
+    def where(self, keep: NDArray[np.bool_]) -> BehaviourLog:
+        """The log of the chosen events alone, with the same users and catalogue.
+
+        Args:
+            keep: bool `(n,)`, which events stay.
+        """
+        starts = np.concatenate([[0], np.cumsum(keep)])[self.starts].astype(np.int64)
+        return replace(
+            self,
+            starts=starts,
+            item=self.item[keep],
+            scenario=self.scenario[keep],
+            behaviour=self.behaviour[keep],
+            time=self.time[keep],
+        )
+
+    def in_scenarios(self, names: Iterable[object]) -> BehaviourLog:
+        """The log of the events in the chosen scenarios, with the users who have one and the same catalogue.
+
+        Since the catalogue stays whole, a model made for one such log can learn on from another.
+
+        Args:
+            names: of the scenarios.
+
+        Raises:
+            UnknownNameError: the log has no such scenario.
+            LogError: none of them has an event.
+        """
+        chosen = self.catalogue.codes("scenario", names)
+        kept = self.where(np.isin(self.scenario, chosen))
+        if len(kept) == 0:
+            raise LogError("no event is left: the chosen scenarios have none.")
+        users = np.diff(kept.starts) > 0
+        where = ", ".join(self.catalogue.scenarios[code] for code in chosen)
+        left = (~users).sum()
+        note = f"Only the events in {where}: {len(kept):,} of {len(self):,}; {left:,} users have none there."
+        return replace(
+            kept,
+            users=_chosen(self.users, users),
+            starts=np.concatenate([kept.starts[:-1][users], kept.starts[-1:]]),
+            user_features=self.user_features[users],
+            notes=(*self.notes, note),
+        )
+
+    def keep_frequent(self, min_events: int) -> BehaviourLog:
+        """The log without rare users and rare items, both counted once, on this log as it stands.
+
+        A user or an item that stays may so be left with fewer events. Names that stay keep their order;
+        interests without an item, and scenarios and behaviours without an event, leave with the rest.
+
+        Args:
+            min_events: fewest events of a user, and of an item, that stays.
+
+        Raises:
+            LogError: nothing would be left.
+        """
+        users = np.diff(self.starts) >= min_events
+        items = np.bincount(self.item, minlength=len(self.catalogue.items)) >= min_events
+        kept = self.where(users[self.user] & items[self.item])
+        if len(kept) == 0:
+            raise LogError(f"no event is left when users and items need {min_events} events: ask for fewer.")
+        note = (
+            f"Left out users and items with fewer than {min_events} events, counted once: "
+            f"{(~users).sum():,} users, {(~items).sum():,} items, {len(self) - len(kept):,} events."
+        )
+        old = self.catalogue
+        interests = np.asarray(old.item_interests[items].any(axis=0))
+        scenarios = np.bincount(kept.scenario, minlength=len(old.scenarios)) > 0
+        behaviours = np.bincount(kept.behaviour, minlength=len(old.behaviours)) > 0
+        catalogue = replace(
+            old,
+            items=_chosen(old.items, items),
+            scenarios=_chosen(old.scenarios, scenarios),
+            behaviours=_chosen(old.behaviours, behaviours),
+            interests=_chosen(old.interests, interests),
+            item_interests=old.item_interests[np.ix_(items, interests)],
+        )
+        return replace(
+            kept,
+            catalogue=catalogue,
+            users=_chosen(self.users, users),
+            starts=np.concatenate([kept.starts[:-1][users], kept.starts[-1:]]),
+            item=_renumber(items)[kept.item],
+            scenario=_renumber(scenarios)[kept.scenario],
+            behaviour=_renumber(behaviours)[kept.behaviour],
+            item_features=self.item_features[items],
+            user_features=self.user_features[users],
+            notes=(*self.notes, note),
+        )
+
+
+def _chosen(names: tuple[str, ...], keep: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(name for name, stays in zip(names, keep, strict=True) if stays)
+
+
+def _renumber(keep: NDArray[np.bool_]) -> IntArray:
+    """New code of each old one; meaningless where it does not stay."""
+    return (np.cumsum(keep) - 1).astype(np.int32)

@@ -1,0 +1,1 @@
+"""Data sets by name: fetched, verified and cached, or simulated."""

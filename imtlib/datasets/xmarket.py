@@ -1,0 +1,145 @@
+"""Markets: what people rate in several countries, each a scenario; items are shared, people are not.
+
+The files are those of FOREC (Bonab et al., CIKM 2021), made from XMarket. `read_markets` reads any markets
+in the same form.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from imtlib.data.log import BehaviourLog
+from imtlib.data.reader import read_log
+from imtlib.datasets.download import Download, WebFolder, fetch
+from imtlib.datasets.text_lines import line_error, text_lines
+from imtlib.errors import LogError
+
+HEADER = ["userId", "itemId", "rate", "date"]
+RATE = re.compile(r"[0-9]+(\.[0-9]+)?")
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+XMARKET = Download(
+    title="XMarket (United Kingdom, Germany, France)",
+    folder="xmarket",
+    files={
+        "uk_5core.txt": "757011193b2878c08d3589c4ec0aecff015f898e56b22c412b95529707adf0d8",
+        "de_5core.txt": "d4058d929a880c387efd2f330d8010ec25904f53ef40b3d722487dfd182d2632",
+        "fr_5core.txt": "48dc17f037eb13fce65ad72428cedf691d3aade016229699045d2f05806775fb",
+    },
+    sources=(
+        WebFolder(
+            "https://raw.githubusercontent.com/hamedrab/FOREC/"
+            "c10cef9e1823474e71e6300243cf7cd643e2f7af/DATA/proc_data"
+        ),
+    ),
+    terms=(
+        "For academic purposes; cite Bonab et al. (2021), Cross-Market Product Recommendation, CIKM 2021."
+    ),
+)
+
+
+def xmarket() -> BehaviourLog:
+    """XMarket's electronics in three markets: 7,041 users, 4,081 items, 66,471 ratings, of 2004 to 2020.
+
+    In the United Kingdom 3,352 users, 3,251 items and 31,547 ratings; in Germany 1,851, 2,179 and 17,300; in
+    France 1,838, 1,879 and 17,624. Of the items in Germany, 1,605 are sold in the United Kingdom as well.
+    Times are days, and most events share theirs with another of the user: see
+    `imtlib.evaluation.protocols.untied`.
+
+    Returns:
+        The log, as `read_markets` gives it, with the scenarios `"uk"`, `"de"` and `"fr"`.
+
+    Raises:
+        DownloadError: the files are not in the cache and cannot be fetched.
+    """
+    folder = fetch(XMARKET)
+    return read_markets({market: folder / f"{market}_5core.txt" for market in ("uk", "de", "fr")})
+
+
+def read_markets(files: Mapping[str, str | Path]) -> BehaviourLog:
+    """A log from files in the form of FOREC, one a market.
+
+    The first line is `userId itemId rate date`, and every other line one event, in this order. A date is the
+    midnight (UTC) with which it begins. Events of one day keep the order of the file. The rating itself is
+    not kept. Nothing is known of an item, so its interest is "other".
+
+    Args:
+        files: path of each market's file, by the name of the market.
+
+    Returns:
+        The log. Its one behaviour is "rate". A user's name has the market before it, as in `"uk_AE4OP…"`:
+        whoever buys in two markets is a user in each, and a note counts them. An item has one name in all
+        markets.
+
+    Raises:
+        LogError: no file is given, or one is empty or not in this form. The message names the file, the
+            line, the column and the mend.
+        FileNotFoundError: there is no such file.
+    """
+    if not files:
+        raise LogError('no market is given: give at least one, as {"uk": path}.')
+    rows: list[tuple[str, str, str, int]] = []
+    markets: dict[str, set[str]] = {}
+    for market, path in files.items():
+        for user, item, time in _events(Path(path)):
+            markets.setdefault(user, set()).add(market)
+            rows.append((f"{market}_{user}", item, market, time))
+    table = pd.DataFrame(rows, columns=["user", "item", "scenario", "time"])
+    table["behaviour"] = "rate"
+    log = read_log(table)
+    several = sum(len(found) > 1 for found in markets.values())
+    if not several:
+        return log
+    note = (
+        f"Users whose name stands in several markets: {several:,}. Each is a user of its own in every market."
+    )
+    return replace(log, notes=(*log.notes, note))
+
+
+def _events(path: Path) -> Iterator[tuple[str, str, int]]:
+    """User, item and time of each line."""
+    lines = text_lines(path)
+    first, header = next(lines)
+    if header != HEADER:
+        problem = f"found {' '.join(header)!r}. Let the first line name the columns: {' '.join(HEADER)}."
+        raise line_error(path, first, "header", problem)
+    empty = True
+    for line, words in lines:
+        if len(words) != len(HEADER):
+            problem = f"{len(words)} fields, not {len(HEADER)}. Write one event: {' '.join(HEADER)}."
+            raise line_error(path, line, f"column {HEADER[min(len(words), 3)]!r}", problem)
+        user, item, rate, day = words
+        _check_rate(path, line, rate)
+        yield user, item, _midnight(path, line, day)
+        empty = False
+    if empty:
+        raise LogError(
+            f"{path.name} holds no event below the line of names. Check that it was written to the end."
+        )
+
+
+def _check_rate(path: Path, line: int, rate: str) -> None:
+    """The rating is not used, but one that is no number shows that the columns are in disorder."""
+    if not RATE.fullmatch(rate):
+        problem = (
+            f"{rate!r} is not a number such as 4.0. Mend it, or put the columns in order: {' '.join(HEADER)}."
+        )
+        raise line_error(path, line, "column 'rate'", problem)
+
+
+def _midnight(path: Path, line: int, day: str) -> int:
+    # fromisoformat reads other forms as well, such as 2016-W24-1, which this kind of file does not have.
+    try:
+        begun = date.fromisoformat(day) if DAY.fullmatch(day) else None
+    except ValueError:  # the 30th of February
+        begun = None
+    if begun is None:
+        problem = f"{day!r} is not a date such as 2016-06-13. Write year, month and day so."
+        raise line_error(path, line, "column 'date'", problem)
+    return (begun - date(1970, 1, 1)).days * 86_400

@@ -1,0 +1,1 @@
+"""Measuring: rankings, comparisons, intervals and protocols."""

@@ -1,0 +1,182 @@
+"""One model for each scenario alone; and whether a model that all share helps each scenario, or hurts it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import Histories, Part
+from imtlib.data.splits import Split
+from imtlib.errors import LogError, ModelFileError, UnknownNameError
+from imtlib.evaluation.comparison import compare
+from imtlib.evaluation.ranking import Report, Scorer
+
+LOWER_IS_BETTER = ("log loss",)
+
+
+def own_scenario(histories: Histories) -> Histories:
+    """The same requests, each with the events of its own scenario alone: what a model of that scenario sees.
+
+    Args:
+        histories: n histories; one without an event in the scenario of its request becomes empty.
+    """
+    owner = np.repeat(np.arange(len(histories)), np.diff(histories.starts))
+    keep = histories.scenario == histories.request_scenario[owner]
+    return replace(
+        histories,
+        starts=np.concatenate([[0], np.cumsum(keep)])[histories.starts].astype(np.int64),
+        item=histories.item[keep],
+        scenario=histories.scenario[keep],
+        behaviour=histories.behaviour[keep],
+        time=histories.time[keep],
+    )
+
+
+def alone(split: Split, scenario: str) -> Split:
+    """One scenario's share of a split: what a model that knows no other scenario learns from and is asked.
+
+    Its requests are requests of the whole split, so that both models can be compared on them. Users and
+    catalogue stay whole.
+
+    Args:
+        split: of a log with several scenarios.
+        scenario: the name of one.
+
+    Returns:
+        Its training events, and of validation and test the requests made in it, with histories of its events.
+
+    Raises:
+        UnknownNameError: there is no such scenario.
+        LogError: no training event took place in it.
+    """
+    code = split.train.catalogue.codes("scenario", [scenario])[0]
+    train = split.train.where(split.train.scenario == code)
+    if len(train) == 0:
+        raise LogError(f"no training event took place in {scenario!r}: there is nothing to learn alone")
+
+    def asked(part: Part) -> Part:
+        here = part.select(np.flatnonzero(part.histories.request_scenario == code))
+        return replace(here, histories=own_scenario(here.histories))
+
+    note = f"Only {scenario}: {len(train):,} of {len(split.train):,} events to learn from."
+    digest = hashlib.sha256(f"{split.hash}\x1f{scenario}".encode()).hexdigest()
+    return Split(train, asked(split.valid), asked(split.test), digest, (*split.notes, note))
+
+
+class OneModelEach:
+    """Many models as one scorer: the model of the request's scenario answers, from the events of that alone.
+
+    Args:
+        models: one for each scenario, by its name, such as one fitted on `alone(split, name)`. A scenario may
+            be left out if it is never asked about.
+
+    Raises:
+        ValueError: there is no model.
+        ModelFileError: the models are of different catalogues.
+        UnknownNameError: a name is no scenario of their catalogue.
+    """
+
+    def __init__(self, models: Mapping[str, Scorer]) -> None:
+        if not models:
+            raise ValueError("no model is given: give one for each scenario, by its name")
+        self.catalogue: Catalogue = next(iter(models.values())).catalogue
+        if any(model.catalogue.fingerprint != self.catalogue.fingerprint for model in models.values()):
+            raise ModelFileError(
+                "the models are of different catalogues: make each for alone(split, scenario), which keeps "
+                "the catalogue whole"
+            )
+        codes = self.catalogue.codes("scenario", models)
+        self.models = dict(zip(codes.tolist(), models.values(), strict=True))
+
+    def score(self, histories: Histories) -> NDArray[np.floating[Any]]:
+        """log p of the next item, float32 `(n, N)`.
+
+        Args:
+            histories: n histories, whole; what happened in other scenarios is not shown to the models.
+
+        Raises:
+            UnknownNameError: a request is made in a scenario without a model.
+        """
+        score = np.zeros((len(histories), len(self.catalogue.items)), np.float32)
+        for code in np.unique(histories.request_scenario):
+            if code not in self.models:
+                name = self.catalogue.scenarios[code]
+                raise UnknownNameError(f"a request is made in {name!r}, for which no model was given")
+            rows = np.flatnonzero(histories.request_scenario == code)
+            score[rows] = self.models[int(code)].score(own_scenario(histories.select(rows)))
+        return score
+
+
+def negative_transfer(
+    shared: Report,
+    each: Report | Mapping[str, Report],
+    metric: str = "NDCG@10",
+    *,
+    level: float = 0.95,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Of each scenario: is the one model for all better there than one for it alone, or worse?
+
+    The pairs, the bootstrap over users and p are those of `imtlib.evaluation.comparison.compare`. Each
+    scenario has an interval of its own: of twenty scenarios without any difference, about one is called
+    helped or hurt at the level 0.95. A higher level is stricter.
+
+    Args:
+        shared: report of the model that all scenarios share.
+        each: report of `OneModelEach` on the same part; or reports by scenario, each with the same requests
+            of that scenario.
+        metric: any but coverage, which is no mean over requests.
+        level: share of the draws inside the interval.
+        draws: how many.
+        seed: of the draws.
+
+    Returns:
+        One row a scenario that was asked about, its name the index: `shared` and `alone`, the metric of
+        either; `difference`, shared minus alone; `low` and `high`, the ends of its interval; `p`; `users`;
+        and `verdict`: sharing `"helps"` or `"hurts"` if the interval leaves out zero, else `"undecided"`. Of
+        the log loss less is better.
+
+    Raises:
+        KeyError: the reports have no such metric.
+        ValueError: the metric is a coverage, the reports are about different requests, or a scenario has no
+            report.
+    """
+    rows = {}
+    for name, one in shared.by_scenario.items():
+        if len(one.rank) == 0:
+            continue
+        other = each.by_scenario[name] if isinstance(each, Report) else _report_of(each, name)
+        found = compare(one, other, metric, level=level, draws=draws, seed=seed)
+        rows[name] = {
+            "shared": one[metric],
+            "alone": other[metric],
+            "difference": found.mean,
+            "low": found.low,
+            "high": found.high,
+            "p": found.p,
+            "users": found.users,
+            "verdict": _verdict(found.low, found.high, metric in LOWER_IS_BETTER),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("scenario")
+
+
+def _report_of(each: Mapping[str, Report], name: str) -> Report:
+    if name not in each:
+        raise ValueError(f"no report of scenario {name!r}: there are {sorted(each)}")
+    return each[name].by_scenario[name]
+
+
+def _verdict(low: float, high: float, lower_is_better: bool) -> str:
+    if low > 0:
+        return "hurts" if lower_is_better else "helps"
+    if high < 0:
+        return "helps" if lower_is_better else "hurts"
+    return "undecided"

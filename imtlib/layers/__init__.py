@@ -1,0 +1,1 @@
+"""Layers that the five steps are built from."""

@@ -1,0 +1,1 @@
+"""Training: batches, the trainer, and what surrounds it."""

@@ -1,0 +1,1 @@
+"""Transfer of a trained model to another catalogue."""

@@ -1,0 +1,39 @@
+"""Code on a page is the library's own, without its docstrings, and still code."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from imtlib import attention
+from imtlib.book.source_code import show
+
+
+def test_it_is_the_code_of_the_file_without_docstrings() -> None:
+    shown = show(attention.combine, attention.SelfAttention)
+    assert shown.code.startswith("# imtlib.attention\n")
+    tree = ast.parse(shown.code)
+    named = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    assert named == ["combine", "SelfAttention"]
+    documented = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    assert not any(ast.get_docstring(node) for node in documented)
+    file = Path(attention.__file__).read_text("utf8")
+    assert all(line in file for line in shown.code.splitlines()[1:])
+
+
+def test_a_method_is_shown_without_its_class() -> None:
+    shown = show(attention.ConstantQueryAttention.call)
+    assert "\ndef call(self, states: Tensor, real: Tensor) -> Tensor:" in shown.code
+    assert '"""' not in shown.code
+
+
+def test_pages_render_it_as_code() -> None:
+    shown = show(attention.combine)
+    assert shown._repr_markdown_() == f"```python\n{shown!r}\n```"
+
+
+def test_what_has_no_source_is_refused() -> None:
+    with pytest.raises(TypeError):
+        show(len)

@@ -29,14 +29,14 @@ import tensorflow as tf
 from experiments.recipes import ABLATIONS, FITTED_BY_SPLIT, MODELS, SPLITS, WAYS
 from imtlib.analysis.interest_metrics import METRICS, WITH_INTERVAL, evaluate_interests
 from imtlib.data.atomic import whole
-from imtlib.data.histories import Part
+from imtlib.data.histories import EvaluationSet
 from imtlib.datasets.registry import load_dataset
 from imtlib.evaluation.ranking import Report, Scorer, evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.training.trainer import fit
 
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
-NOT_OF_RECIPES = ("seed", "folder", "progress", "callbacks", "lessons")
+NOT_OF_RECIPES = ("seed", "folder", "progress", "callbacks", "target_mask")
 DEFAULTS = {
     name: parameter.default
     for name, parameter in inspect.signature(fit).parameters.items()
@@ -115,7 +115,7 @@ def figures(report: Report) -> dict[str, float | None]:
     return {name: rounded(value) for name, value in report.items()}
 
 
-def interest_figures(model: Scorer, part: Part) -> dict[str, dict[str, Any]] | None:
+def interest_figures(model: Scorer, part: EvaluationSet) -> dict[str, dict[str, Any]] | None:
     """How well a model that goes through interests foretells the next one, pooled and by scenario.
 
     Returns:

@@ -1,6 +1,6 @@
 """The models of migration between scenarios; `python -m experiments.cross_scenario` trains what is missing.
 
-Each learns from a fresh log of `imtlib.datasets.simulated_scenarios.between`. Their weights go to
+Each learns from a fresh log of `imtlib.datasets.simulated.between`. Their weights go to
 `data/pretrained`, where `imtlib.load_pretrained` finds them by name, such as `between-migration-seed0`.
 """
 
@@ -13,13 +13,19 @@ from typing import Any
 import keras
 
 import imtlib as imt
-from imtlib.datasets.simulated_scenarios import between
-from imtlib.pretrained import keep_pretrained
+from imtlib.checkpoints import keep_pretrained
+from imtlib.datasets.simulated import between
 
 OUT = Path("data/pretrained")
 SMALL: dict[str, Any] = {"units": 24, "heads": 2, "attention": "state", "dropout": 0.1}
 SEES: dict[str, Any] = {**SMALL, "rank": 24, "matrix_from_state": True, "sharing": "gate"}
-FITTING: dict[str, Any] = {"epochs": 10, "batch": 16, "learning_rate": 0.01, "keep": "last", "judged": 200}
+FITTING: dict[str, Any] = {
+    "epochs": 10,
+    "batch": 16,
+    "learning_rate": 0.01,
+    "keep": "last",
+    "max_validation_requests": 200,
+}
 MODELS = {
     **{f"between-migration-seed{seed}": (1.0, SEES, seed) for seed in range(3)},
     **{f"between-none-seed{seed}": (0.0, SEES, seed) for seed in range(3)},
@@ -43,7 +49,7 @@ def train(name: str, migration: float, settings: dict[str, Any], seed: int) -> N
     about = {
         "dataset": "simulated-between",
         "command": "python -m experiments.cross_scenario",
-        "log": f"imtlib.datasets.simulated_scenarios.between({migration}, {seed})",
+        "log": f"imtlib.datasets.simulated.between({migration}, {seed})",
         "fitting": FITTING,
         "seed": seed,
         "split": split.hash,

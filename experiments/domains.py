@@ -24,12 +24,16 @@ from imtlib.baselines.counting import Popularity, SmoothedTransitions
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.datasets.amazon import amazon_food_kitchen, read_domains
-from imtlib.evaluation.protocols import InScenario, evaluate_sampled, items_of_scenarios, untied
+from imtlib.evaluation.protocols import (
+    RestrictToScenario,
+    drop_tied_requests,
+    evaluate_sampled,
+    items_of_scenarios,
+)
 from imtlib.evaluation.ranking import Report, Scorer, evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.training.augmentation import Augmentation
-from imtlib.training.initialisation import count_biases
-from imtlib.training.initialisation_vectors import count_vectors
+from imtlib.training.initialisation import count_biases, count_vectors
 from imtlib.training.per_scenario import each_for_log, fit_each
 from imtlib.training.trainer import fit
 
@@ -37,15 +41,15 @@ PLAIN: dict[str, Any] = {"units": 128, "attention": "state", "dropout": 0.6, "ma
 # Few events an item: what is learnt by heart is pulled back hard.
 PLAINLY: dict[str, Any] = {
     "epochs": 12,
-    "stretch": 50,
+    "window_length": 50,
     "learning_rate": 0.004,
     "weight_decay": 2.0,
     "negatives": 2048,
     "keep": "last",
-    "judged": 200,
+    "max_validation_requests": 200,
 }
 # And each history teaches several coming items, and is read with other events left out in every epoch.
-SETTINGS: dict[str, Any] = {**PLAIN, "units": 256, "sharing": "gate", "ahead": 3}
+SETTINGS: dict[str, Any] = {**PLAIN, "units": 256, "sharing": "gate", "target_horizon": 3}
 FITTING: dict[str, Any] = {**PLAINLY, "epochs": 20, "augmentation": Augmentation(leave_out=0.3)}
 KS = (5, 10)
 
@@ -92,7 +96,7 @@ def each(split: Split, seed: int, folder: Path) -> Trained:
     for code, model in models.models.items():
         own = split.train.scenario == code
         count_biases(model, split.train, own)
-        count_vectors(model, split.train.where(own))
+        count_vectors(model, split.train.filter(own))
     return Trained(models, SETTINGS, FITTING, fit_each(models, split, **FITTING, seed=seed, folder=folder))
 
 
@@ -133,7 +137,7 @@ def run(name: str, pair: str, log: BehaviourLog, seed: int, folder: Path) -> dic
     trained = MODELS[name](split, seed, folder)
     model = trained.model
     minutes = round((time.monotonic() - began) / 60, 2)
-    asked = untied(split, log)
+    asked = drop_tied_requests(split, log)
     return {
         "pair": pair,
         "model": name,
@@ -146,7 +150,7 @@ def run(name: str, pair: str, log: BehaviourLog, seed: int, folder: Path) -> dic
             for part in (split.valid, split.test)
         },
         "untied": {
-            part.name: by_domain(evaluate(InScenario(model, belongs), part, ks=KS))
+            part.name: by_domain(evaluate(RestrictToScenario(model, belongs), part, ks=KS))
             for part in (asked.valid, asked.test)
         },
         "minutes": minutes,

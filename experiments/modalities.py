@@ -28,7 +28,13 @@ from imtlib.training.trainer import fit
 
 USERS = 1000
 SETTINGS: dict[str, Any] = {"units": 48, "heads": 2, "dropout": 0.2}
-FITTING: dict[str, Any] = {"epochs": 12, "batch": 32, "learning_rate": 0.01, "keep": "last", "judged": 200}
+FITTING: dict[str, Any] = {
+    "epochs": 12,
+    "batch": 32,
+    "learning_rate": 0.01,
+    "keep": "last",
+    "max_validation_requests": 200,
+}
 CHOICES = {
     "id": None,
     "id-protected": ("id",),
@@ -47,7 +53,7 @@ def some_users(draw: int) -> NewItems:
     log = load_dataset("movielens-1m")
     drawn = np.zeros(len(log.users), np.bool_)
     drawn[np.random.default_rng(0).choice(len(log.users), USERS, replace=False)] = True
-    return hold_out_items(log.where(drawn[log.user]), seed=draw)
+    return hold_out_items(log.filter(drawn[log.user]), seed=draw)
 
 
 def parts(model: Scorer, new: NewItems) -> dict[str, Report]:

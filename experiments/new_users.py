@@ -30,8 +30,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "movielens-100k": {"units": 48, "attention": "state", "dropout": 0.3},
 }
 FITTING: dict[str, dict[str, Any]] = {
-    "simulated-small": {"epochs": 12, "batch": 16, "learning_rate": 0.01, "judged": 200, "keep": "last"},
-    "movielens-100k": {"epochs": 15, "batch": 16, "judged": 200, "keep": "last"},
+    "simulated-small": {
+        "epochs": 12,
+        "batch": 16,
+        "learning_rate": 0.01,
+        "max_validation_requests": 200,
+        "keep": "last",
+    },
+    "movielens-100k": {"epochs": 15, "batch": 16, "max_validation_requests": 200, "keep": "last"},
 }
 SHARE = {"simulated-small": 0.25, "movielens-100k": 0.3}
 FLOORS = {"popularity": Popularity, "smoothed-transitions": SmoothedTransitions}

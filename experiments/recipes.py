@@ -78,10 +78,16 @@ OURS = {"units": 148, "layers": 2, "dropout": 0.3}
 SEES: dict[str, Any] = {"rank": 24, "matrix_from_state": True}
 # Small batches, so that twenty epochs are many steps. The last epoch is kept: chosen by a thousand requests,
 # one of the middle was taken for the best.
-FITTED: dict[str, Any] = {"epochs": 20, "batch": 16, "learning_rate": 0.002, "keep": "last", "judged": 1000}
+FITTED: dict[str, Any] = {
+    "epochs": 20,
+    "batch": 16,
+    "learning_rate": 0.002,
+    "keep": "last",
+    "max_validation_requests": 1000,
+}
 LONGER = {**FITTED, "epochs": 40}
 # As many steps and lessons as the longer ones.
-LONG_WINDOWS = {**FITTED, "stretch": 200, "batch": 8}
+LONG_WINDOWS = {**FITTED, "window_length": 200, "batch": 8}
 LONG_WINDOWS_DECAY = {**LONG_WINDOWS, "weight_decay": 0.3}
 PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.1}
 # As published: little dropout, no decay, large batches of any users, up to a hundred epochs, the best by the
@@ -89,12 +95,12 @@ PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "
 LONG: dict[str, Any] = {
     "epochs": 100,
     "batch": 128,
-    "stretch": 201,
+    "window_length": 201,
     "learning_rate": 0.001,
     "weight_decay": 0.0,
-    "like_lengths": False,
+    "bucket_by_length": False,
     "keep": "best",
-    "judged": 10_000,
+    "max_validation_requests": 10_000,
 }
 
 
@@ -120,9 +126,9 @@ MODELS = {
     "sasrec": _baseline(LONG, **PUBLISHED_SASREC),
     # As wide as ours, with its dropout, and trained as our best: it reads 200 events of windows of 201.
     "sasrec-long-windows-decay": _baseline(
-        {**LONG_WINDOWS_DECAY, "stretch": 201}, encoder="sasrec", heads=1, **OURS
+        {**LONG_WINDOWS_DECAY, "window_length": 201}, encoder="sasrec", heads=1, **OURS
     ),
-    "sasrec-interests": _baseline(LONG, **PUBLISHED_SASREC, told_interests=True),
+    "sasrec-interests": _baseline(LONG, **PUBLISHED_SASREC, given_interests=True),
     "direct": _ours(through_interests=False),
     "direct-decay": _ours(fitting={**FITTED, "weight_decay": 0.5}, through_interests=False),
     "direct-long-windows-decay": _ours(fitting=LONG_WINDOWS_DECAY, through_interests=False),
@@ -134,11 +140,13 @@ MODELS = {
     "migration-one-layer": _ours(layers=1),
     "migration-64-wide": _ours(units=64),
     # Without dropout the films are soon learnt by heart: the best epoch is kept, by all validation requests.
-    "migration-no-dropout": _ours(fitting={**FITTED, "keep": "best", "judged": 10_000}, dropout=0.0),
+    "migration-no-dropout": _ours(
+        fitting={**FITTED, "keep": "best", "max_validation_requests": 10_000}, dropout=0.0
+    ),
     "migration-decay-0.1": _ours(fitting={**FITTED, "weight_decay": 0.1}),
     "migration-decay-0.5": _ours(fitting={**FITTED, "weight_decay": 0.5}),
-    "migration-any-lengths": _ours(fitting={**FITTED, "like_lengths": False}),
-    "migration-one-task": _ours(points_weight=0.0),
+    "migration-any-lengths": _ours(fitting={**FITTED, "bucket_by_length": False}),
+    "migration-one-task": _ours(interest_loss_weight=0.0),
     "migration-bfloat16": _ours(precision="bfloat16"),
     "migration-context": _ours(rank=8, matrix_from_state=False),
     "migration-request-time": _ours(use_request_time=True),
@@ -154,7 +162,7 @@ def _fewer_users(share: float) -> Callable[[Split, int], Split]:
 
     def prepare(split: Split, seed: int) -> Split:
         chosen = np.random.default_rng(seed).random(len(split.train.users)) < share
-        return replace(split, train=split.train.where(chosen[split.train.user]))
+        return replace(split, train=split.train.filter(chosen[split.train.user]))
 
     return prepare
 
@@ -165,7 +173,14 @@ def _small(
     **settings: Any,
 ) -> Recipe:
     small = {"units": 48, "heads": 2, "attention": "state", "dropout": 0.2, **settings}
-    fitted = {"epochs": 12, "batch": 16, "learning_rate": 0.01, "keep": "last", "judged": 200, **fitting}
+    fitted = {
+        "epochs": 12,
+        "batch": 16,
+        "learning_rate": 0.01,
+        "keep": "last",
+        "max_validation_requests": 200,
+        **fitting,
+    }
     return Recipe(InterestMigrationModel.for_log, small, fitted, prepare)
 
 
@@ -177,30 +192,34 @@ ABLATIONS = {
     "small-constant-query": _small(attention="constant"),
     "small-self-attention": _small(attention="self"),
     "small-lstm": _small(cell="lstm"),
-    "small-one-task": _small(points_weight=0.0),
+    "small-one-task": _small(interest_loss_weight=0.0),
     "small-no-dropout": _small(dropout=0.0),
-    "small-no-dropout-best": _small(fitting={"keep": "best", "judged": 1000}, dropout=0.0),
+    "small-no-dropout-best": _small(fitting={"keep": "best", "max_validation_requests": 1000}, dropout=0.0),
     "small-no-decay": _small(fitting={"weight_decay": 0.0}),
     **{f"small-decay-{decay:g}": _small(fitting={"weight_decay": decay}) for decay in (0.1, 0.3, 1.0, 3.0)},
-    "small-any-lengths": _small(fitting={"like_lengths": False}),
-    "small-crop-8": _small(fitting={"stretch": 8}),
+    "small-any-lengths": _small(fitting={"bucket_by_length": False}),
+    "small-crop-8": _small(fitting={"window_length": 8}),
     # As many lessons as in twelve epochs of windows of 64.
-    "small-crop-8-longer": _small(fitting={"stretch": 8, "epochs": 56}),
+    "small-crop-8-longer": _small(fitting={"window_length": 8, "epochs": 56}),
     "small-leave-out": _small(fitting={"augmentation": Augmentation(leave_out=0.1)}),
     "small-substitute": _small(fitting={"augmentation": Augmentation(substitute=0.1)}),
     "small-mask": _small(fitting={"augmentation": Augmentation(mask=0.1)}),
     "small-reorder": _small(fitting={"augmentation": Augmentation(reorder=0.5)}),
     "small-sampled": _small(fitting={"negatives": 256}),
     # Fewer users make shorter epochs, so there are more; the best is kept, before all is learnt by heart.
-    "small-users-10": _small(_fewer_users(0.1), {"epochs": 60, "keep": "best", "judged": 1000}),
-    "small-users-30": _small(_fewer_users(0.3), {"epochs": 30, "keep": "best", "judged": 1000}),
+    "small-users-10": _small(
+        _fewer_users(0.1), {"epochs": 60, "keep": "best", "max_validation_requests": 1000}
+    ),
+    "small-users-30": _small(
+        _fewer_users(0.3), {"epochs": 30, "keep": "best", "max_validation_requests": 1000}
+    ),
 }
 """A small model, and the same with one thing changed: what each part buys."""
 
 
 def _way(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) -> Recipe:
     # These logs are soon learnt by heart, most of all one scenario of them: few epochs, the best is kept.
-    return _small(prepare, {"epochs": 6, "keep": "best", "judged": 1000}, **settings)
+    return _small(prepare, {"epochs": 6, "keep": "best", "max_validation_requests": 1000}, **settings)
 
 
 def common_matrix(log: BehaviourLog, **settings: Any) -> InterestMigrationModel:

@@ -32,13 +32,13 @@ from imtlib.simulation.truth import Truth
 from imtlib.training.trainer import fit
 
 BALANCES: dict[str, dict[str, Any]] = {
-    "points-0": {"points_weight": 0.0},
-    "points-0.1": {"points_weight": 0.1},
-    "points-1": {"points_weight": 1.0},
-    "points-10": {"points_weight": 10.0},
-    "points-100": {"points_weight": 100.0},
+    "points-0": {"interest_loss_weight": 0.0},
+    "points-0.1": {"interest_loss_weight": 0.1},
+    "points-1": {"interest_loss_weight": 1.0},
+    "points-10": {"interest_loss_weight": 10.0},
+    "points-100": {"interest_loss_weight": 100.0},
     # Items have no say in what both tasks share.
-    "points-1000000": {"points_weight": 1e6},
+    "points-1000000": {"interest_loss_weight": 1e6},
     "no-transition": {"through_interests": False},
 }
 

@@ -1,9 +1,9 @@
 """Transfer, measured: `python -m experiments.transfer movielens-1m movielens-100k --how lora-4 --share 0.1`.
 
 A model of the source is carried over to the target, adapted to a share of the target's users, and asked about
-all of them; `scratch` is the same model, trained on that share alone. Besides the logs known by name, source
-and target may each be the path of a market's file, as `imtlib.datasets.xmarket.read_markets` reads it. One
-JSON file a run; a run that has its file is left alone.
+all of them; `scratch` is the same model, trained on that share untied_events. Besides the logs known by name,
+source and target may each be the path of a market's file, as `imtlib.datasets.xmarket.read_markets` reads it.
+One JSON file a run; a run that has its file is left untied_events.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ import numpy as np
 
 from experiments.benchmark import INTERVALS, figures, machine, write
 from imtlib.baselines.counting import Popularity, SmoothedTransitions
+from imtlib.checkpoints import load_pretrained
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.datasets.download import fetch
 from imtlib.datasets.registry import load_dataset
 from imtlib.datasets.xmarket import XMARKET, read_markets
-from imtlib.evaluation.protocols import alone, untied
-from imtlib.evaluation.ranking import BoolArray, Scorer, evaluate
+from imtlib.evaluation.protocols import drop_tied_requests, untied_events
+from imtlib.evaluation.ranking import Scorer, evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.pretrained import load_pretrained
 from imtlib.simulation.simulator import simulate
 from imtlib.training.initialisation import count_biases
 from imtlib.training.trainer import fit
 from imtlib.transfer.adapters import Counts, adapt
-from imtlib.transfer.remapping import carry_over
+from imtlib.transfer.remapping import carry_over, titles
+from imtlib.types import BoolArray
 
 HOWS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -90,7 +91,8 @@ class Plan:
         adapting: for a model that was carried over and of which all may change.
         thin: for one of which little may change: that bears larger steps.
         begin: what is done to a model before it is fitted, with the log and its lessons; by default nothing.
-        asked: which requests of a target's split are asked: where a log knows only the day, the untied ones.
+        asked: which requests of a target's split are asked: where a log knows only the day, the
+            drop_tied_requests ones.
         taught: which events are lessons, to models and floors alike; by default all.
     """
 
@@ -104,7 +106,7 @@ class Plan:
     taught: Callable[[BehaviourLog], BoolArray] = lambda log: np.ones(len(log), np.bool_)
 
 
-FITTED: dict[str, Any] = {"keep": "last", "judged": 50, "progress": False}
+FITTED: dict[str, Any] = {"keep": "last", "max_validation_requests": 50, "progress": False}
 # Markets have few lessons, soon learnt by heart: small steps, weights that are pulled back hard, and biases
 # that are counted, since so few steps would never bring them as far.
 FEW: dict[str, Any] = {**FITTED, "learning_rate": 0.001, "weight_decay": 5.0}
@@ -115,8 +117,8 @@ MARKET = Plan(
     adapting={**FEW, "batch": 32, "epochs": 10},
     thin={**FEW, "batch": 32, "epochs": 10, "learning_rate": 0.002, "weight_decay": 4.0},
     begin=count_biases,
-    asked=untied,
-    taught=alone,
+    asked=drop_tied_requests,
+    taught=untied_events,
 )
 PLANS = {
     "movielens-1m": Plan(
@@ -138,14 +140,6 @@ PLANS = {
 """By source; a market's file has the plan of the markets."""
 
 
-def titles(log: BehaviourLog) -> list[str] | None:
-    """What items of two logs are matched by: title and year if the log has both, else `None`, their names."""
-    table = log.item_features
-    if not {"title", "year"} <= set(table.columns):
-        return None
-    return [f"{title} ({year})" for title, year in zip(table["title"], table["year"], strict=True)]
-
-
 def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[InterestMigrationModel, BehaviourLog]:
     """The trained model of a source, and its log; training goes on from what `runs` holds."""
     log = _log(name)
@@ -156,7 +150,9 @@ def source_model(name: str, plan: Plan, seed: int, runs: Path) -> tuple[Interest
     model = InterestMigrationModel.for_log(split.train, **plan.settings)
     taught = plan.taught(split.train)
     plan.begin(model, split.train, taught)
-    fit(model, split, **plan.source, lessons=taught, seed=seed, folder=runs / f"{_label(name)}-seed{seed}")
+    fit(
+        model, split, **plan.source, target_mask=taught, seed=seed, folder=runs / f"{_label(name)}-seed{seed}"
+    )
     return model, log
 
 
@@ -171,7 +167,7 @@ def share_of_users(split: Split, share: float, seed: int) -> Split:
     users = np.random.default_rng([seed, 41]).permutation(len(split.train.users))
     chosen = np.zeros(len(users), np.bool_)
     chosen[users[: max(1, round(share * len(users)))]] = True
-    return replace(split, train=split.train.where(chosen[split.train.user]))
+    return replace(split, train=split.train.filter(chosen[split.train.user]))
 
 
 def run(source: str, target: str, how: str, share: float, seed: int, runs: Path) -> dict[str, Any]:
@@ -232,13 +228,13 @@ def _made(
 ) -> tuple[Scorer, Counts | None, int | None]:
     taught, fitting = plan.taught(split.train), _fitting(plan, how)
     if how in FLOORS:
-        return FLOORS[how](split.train.where(taught)), None, None
+        return FLOORS[how](split.train.filter(taught)), None, None
     theirs, their_log = source_model(source, plan, seed, runs)
     keras.utils.set_random_seed(seed)
     if how == "scratch":
         model = InterestMigrationModel.for_log(split.train, **theirs.settings)
         plan.begin(model, split.train, taught)
-        fit(model, split, **fitting, lessons=taught, seed=seed)
+        fit(model, split, **fitting, target_mask=taught, seed=seed)
         return model, None, None
     moved = carry_over(theirs, log.catalogue, titles(their_log), titles(log))
     matched = int((~moved.matching.new("item")).sum())
@@ -246,7 +242,7 @@ def _made(
         return moved.model, Counts(sum(int(np.prod(v.shape)) for v in moved.model.weights), 0, 0), matched
     plan.begin(moved.model, split.train, taught)
     counts = adapt(moved, **HOWS[how])
-    fit(moved.model, split, **fitting, lessons=taught, seed=seed)
+    fit(moved.model, split, **fitting, target_mask=taught, seed=seed)
     return moved.model, counts, matched
 
 

@@ -14,7 +14,7 @@ The main job in seven lines::
 
 from imtlib.baselines.counting import Popularity, RecentPopularity, SmoothedTransitions, Transitions
 from imtlib.baselines.sequential import SequenceBaseline
-from imtlib.checkpoints import load_model
+from imtlib.checkpoints import load_model, load_pretrained
 from imtlib.data.log import BehaviourLog
 from imtlib.data.queries import Event
 from imtlib.data.reader import read_log
@@ -23,9 +23,9 @@ from imtlib.datasets.registry import load_dataset
 from imtlib.evaluation.comparison import compare
 from imtlib.evaluation.ranking import evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.pretrained import load_pretrained
 from imtlib.recommendation import Policy
 from imtlib.simulation.simulator import simulate
+from imtlib.streaming import Session
 from imtlib.training.trainer import fit
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "Popularity",
     "RecentPopularity",
     "SequenceBaseline",
+    "Session",
     "SmoothedTransitions",
     "Transitions",
     "compare",

@@ -1,4 +1,4 @@
-"""Train a model on a data set from the command line: `python -m imtlib.__main__ movielens-1m`.
+"""The library's command: `python -m imtlib train movielens-1m` trains a model on a data set.
 
 With the same folder, a run that was interrupted goes on. The result is written as `load_pretrained` reads it.
 """
@@ -11,17 +11,20 @@ import time
 import keras
 
 from imtlib.attention import ATTENTIONS
+from imtlib.checkpoints import keep_pretrained
 from imtlib.data.splits import leave_one_out
 from imtlib.datasets.registry import load_dataset
 from imtlib.evaluation.ranking import evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.pretrained import keep_pretrained
 from imtlib.training.trainer import fit
 
 
 def arguments() -> argparse.ArgumentParser:
     """What can be said on the command line; the defaults are those of the shipped weights of MovieLens-1M."""
-    parser = argparse.ArgumentParser(prog="python -m imtlib.__main__", description=__doc__)
+    commands = argparse.ArgumentParser(prog="python -m imtlib")
+    parser = commands.add_subparsers(dest="command", required=True).add_parser(
+        "train", help="train a model on a data set", description=__doc__
+    )
     parser.add_argument("dataset", help="a name that load_dataset knows")
     model = parser.add_argument_group("model")
     model.add_argument("--units", type=int, default=148)
@@ -43,7 +46,7 @@ def arguments() -> argparse.ArgumentParser:
     training.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", default="runs/{dataset}-{seed}", help="where epochs are kept")
     parser.add_argument("--out", default="data/pretrained", help="where the trained weights go")
-    return parser
+    return commands
 
 
 def command(given: argparse.Namespace) -> str:
@@ -53,9 +56,9 @@ def command(given: argparse.Namespace) -> str:
         option = name.replace("_", "-")
         if isinstance(value, bool):
             shown.append(f"--{option}" if value else f"--no-{option}")
-        elif name not in ("dataset", "folder", "out"):
+        elif name not in ("command", "dataset", "folder", "out"):
             shown.append(f"--{option} {value}")
-    return f"python -m imtlib.__main__ {given.dataset} {' '.join(shown)}"
+    return f"python -m imtlib train {given.dataset} {' '.join(shown)}"
 
 
 def main() -> None:

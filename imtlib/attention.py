@@ -12,21 +12,13 @@ All have one interface: states in, contexts out, and `attention_weights` on requ
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import ops
 
-from imtlib.encoding import Tensor
-
-FAR = -1e9
-"""The score of what may not be seen: large, and finite, so that no row of nothing but this gives NaN."""
-
-LEVELS = 10
-"""How often a scan halves a sequence whose length is not known when its graph is made: 1,024 events."""
-
-Parts = tuple[Tensor, ...]
+from imtlib.layers.ops import MASKED_SCORE, Parts, masked_softmax, prefix_scan, time_slice
+from imtlib.types import Tensor
 
 
 def migrations(states: Tensor) -> Tensor:
@@ -35,22 +27,7 @@ def migrations(states: Tensor) -> Tensor:
     The article pairs $h_t$ with $h_{t+1}$; shifted by one, nothing reaches into the future.
     """
     time = ops.shape(states)[1] - 1
-    return ops.concatenate([stretch(states, 0, time), stretch(states, 1, time)], axis=-1)
-
-
-def stretch(x: Tensor, first: int, length: Tensor) -> Tensor:
-    """`x[:, first : first + length]`; its gradient is a padding, quicker than that of a slice by indices.
-
-    Args:
-        x: `(B, T, …)`.
-        first: the place at which it begins.
-        length: how many places, int.
-
-    Returns:
-        `(B, length, …)`.
-    """
-    rank = len(x.shape)
-    return ops.slice(x, [0, first] + [0] * (rank - 2), [-1, length] + [-1] * (rank - 2))
+    return ops.concatenate([time_slice(states, 0, time), time_slice(states, 1, time)], axis=-1)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
@@ -84,14 +61,6 @@ def visible(real: Tensor) -> Tensor:
     return ops.logical_and(past[None], real[:, None, :])
 
 
-def masked_softmax(scores: Tensor, seen: Tensor) -> Tensor:
-    """Softmax over the last axis among what is seen; a row that sees nothing is all zero."""
-    scores = ops.where(seen, scores, FAR)
-    powers = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
-    powers = ops.where(seen, powers, 0.0)
-    return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 1e-30)
-
-
 def combine(left: Parts, right: Parts) -> Parts:
     """Join two stretches of a softmax-weighted sum: (maximum, numerator, denominator) of each.
 
@@ -103,50 +72,6 @@ def combine(left: Parts, right: Parts) -> Parts:
     m = ops.stop_gradient(ops.maximum(m1, m2))
     a, b = ops.exp(m1 - m), ops.exp(m2 - m)
     return m, n1 * a[..., None] + n2 * b[..., None], d1 * a + d2 * b
-
-
-def prefix_scan(
-    join: Callable[[Parts, Parts], Parts], parts: Parts, empty: Parts, levels: int = LEVELS
-) -> Parts:
-    """Join every prefix of a sequence, in work that grows linearly with its length (Blelloch, 1990).
-
-    Neighbours are joined into a sequence of half the length, its prefixes are found in the same way,
-    and each even place is joined to the prefix before it.
-
-    Args:
-        join: an associative function of two elements.
-        parts: the elements, each part `(B, T, …)`.
-        empty: the element that changes nothing, each part `(B, 1, …)`.
-        levels: how often to halve where T is not known beforehand; 2 ** levels must reach it.
-
-    Returns:
-        The joined prefixes, shaped as `parts`.
-    """
-    static = parts[0].shape[1]
-    if static == 1 or (static is None and levels == 0):
-        return parts
-    left, right = zip(*(_pairs(x, e) for x, e in zip(parts, empty, strict=True)), strict=True)
-    odd = prefix_scan(join, join(left, right), empty, levels - 1)
-    before = tuple(
-        ops.concatenate([e, stretch(x, 0, ops.shape(x)[1] - 1)], axis=1)
-        for x, e in zip(odd, empty, strict=True)
-    )
-    even = join(before, left)
-    return tuple(_interleave(a, b, ops.shape(x)[1]) for a, b, x in zip(even, odd, parts, strict=True))
-
-
-def _pairs(x: Tensor, empty: Tensor) -> list[Tensor]:
-    """The even and the odd places; where their number is odd, with the empty element behind."""
-    x = ops.concatenate([x, empty[:, : ops.shape(x)[1] % 2]], axis=1)
-    shape = ops.shape(x)
-    # Unstacked, not sliced with a stride: the gradient of that is slow.
-    return ops.unstack(ops.reshape(x, (shape[0], shape[1] // 2, 2, *x.shape[2:])), axis=2)
-
-
-def _interleave(even: Tensor, odd: Tensor, length: int) -> Tensor:
-    both = ops.stack([even, odd], axis=2)
-    shape = ops.shape(both)
-    return stretch(ops.reshape(both, (shape[0], shape[1] * 2, *both.shape[3:])), 0, length)
 
 
 class _MigrationAttention(keras.layers.Layer):
@@ -205,7 +130,7 @@ class ConstantQueryAttention(_MigrationAttention):
             $c_0 … c_T$, float `(B, T + 1, d)`; $c_0$ is zero.
         """
         pairs = migrations(states)
-        parts = self._elements(pairs, ops.where(real[..., None], self.scores(pairs), FAR))
+        parts = self._elements(pairs, ops.where(real[..., None], self.scores(pairs), MASKED_SCORE))
         _, numerator, denominator = prefix_scan(combine, parts, self.start(states[:, :1]))
         context = numerator / denominator[..., None]
         context = ops.reshape(context, (ops.shape(states)[0], ops.shape(real)[1], self.units))
@@ -219,7 +144,7 @@ class ConstantQueryAttention(_MigrationAttention):
         """The running sums before any event: maximum, numerator and denominator, for a batch as `like`."""
         batch = ops.shape(like)[0]
         none = ops.zeros((batch, 1, self.heads))
-        return none + FAR, ops.zeros((batch, 1, self.heads, self.units // self.heads)), none
+        return none + MASKED_SCORE, ops.zeros((batch, 1, self.heads, self.units // self.heads)), none
 
     def step(self, before: Tensor, state: Tensor, sums: Parts) -> tuple[Tensor, Parts]:
         """One event further, in constant time and memory.

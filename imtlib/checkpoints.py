@@ -1,15 +1,24 @@
-"""Reading a saved model back, in a fresh process and with nothing else."""
+"""Saved models: a file of one's own, and the trained weights that come with the book."""
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from imtlib.config import FORMAT, settings_of
+from imtlib.datasets.registry import load_dataset
 from imtlib.errors import ModelFileError
 from imtlib.model import InterestMigrationModel
+
+HERE = Path(__file__).parent
+PLACES = (HERE.parent / "data" / "pretrained", HERE / "pretrained")
+"""In a clone, and in an installed wheel."""
 
 
 def load_model(path: str | os.PathLike[str]) -> InterestMigrationModel:
@@ -39,3 +48,72 @@ def load_model(path: str | os.PathLike[str]) -> InterestMigrationModel:
     if not isinstance(model, InterestMigrationModel):
         raise ModelFileError(f"{path} holds a {type(model).__name__}, not an InterestMigrationModel")
     return model
+
+
+def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> InterestMigrationModel:
+    """A trained model of a data set: its shipped weights with the fetched catalogue.
+
+    Args:
+        name: such as `"movielens-1m"`, as `load_dataset` has it; or that of another model, whose card names
+            the data set.
+        folder: that holds `name.json` and `name.weights.h5`; by default where the library keeps them.
+
+    Returns:
+        The model, ready to score and recommend.
+
+    Raises:
+        ModelFileError: there are no such weights, or they are of another format, or were made for a
+            catalogue other than the one fetched.
+        DownloadError: the data could not be fetched.
+    """
+    place = _find(name, PLACES if folder is None else (Path(folder),))
+    card = json.loads((place / f"{name}.json").read_text("utf8"))
+    settings = settings_of({"format": card["format"], **card["settings"]}, f"{place / name}.json")
+    catalogue = load_dataset(card.get("dataset", name)).catalogue
+    if catalogue.fingerprint != card["fingerprint"]:
+        raise ModelFileError(
+            f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the "
+            f"data fetched has {catalogue.fingerprint[:12]}…: delete the cached data and fetch it again"
+        )
+    model = InterestMigrationModel(catalogue, **settings)
+    weights = place / f"{name}.weights.h5"
+    try:
+        model.load_weights(weights)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelFileError(
+            f"{weights} cannot be read: {str(error).splitlines()[0]}; restore the file"
+        ) from error
+    return model
+
+
+def keep_pretrained(
+    model: InterestMigrationModel, name: str, folder: str | os.PathLike[str], about: dict[str, Any]
+) -> None:
+    """Write what `load_pretrained` reads: settings, fingerprint and weights; no name of any item.
+
+    Args:
+        model: trained.
+        name: of the data set; or another, if `about` holds that of the data set as `dataset`.
+        folder: to write to; it is made if need be.
+        about: what a reader should know: the command, the seed, the figures, the terms of use.
+    """
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    card = {"format": FORMAT, "fingerprint": model.catalogue.fingerprint, "settings": model.settings, **about}
+    with tempfile.TemporaryDirectory(dir=place) as fresh:
+        # A fresh model has no optimizer: its state is two thirds of the file, and of no use here.
+        bare = InterestMigrationModel.from_config(model.get_config())
+        bare.set_weights(model.get_weights())
+        bare.save_weights(Path(fresh) / f"{name}.weights.h5")
+        (Path(fresh) / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", "utf8")
+        # The card comes last: where it is, its weights are.
+        for file in (f"{name}.weights.h5", f"{name}.json"):
+            os.replace(Path(fresh) / file, place / file)
+
+
+def _find(name: str, places: tuple[Path, ...]) -> Path:
+    for place in places:
+        if (place / f"{name}.json").exists():
+            return place
+    known = sorted({file.stem for place in places if place.exists() for file in place.glob("*.json")})
+    raise ModelFileError(f"no trained weights for {name!r}: there are {known or 'none'} in {places[0]}")

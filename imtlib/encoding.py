@@ -12,16 +12,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from imtlib.data.inputs import GAP_BUCKETS, HIDDEN
 from imtlib.layers.gru import GRU
-
-Tensor = Any
-"""A tensor of the Keras backend."""
-
-GAP_BUCKETS = 32
-"""Time gaps are counted in powers of two of a second; the last bucket begins at 68 years."""
-
-HIDDEN = -1
-"""Stands for the code of an item that is not to be seen: its vector is zero, and it has no interest."""
+from imtlib.types import Tensor
 
 CELLS = {"gru": GRU, "lstm": keras.layers.LSTM}
 

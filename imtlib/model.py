@@ -12,32 +12,29 @@ from typing import Any, Self
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS
-from imtlib.config import Settings
+from imtlib.config import FORMAT, Settings, settings_of
 from imtlib.data.atomic import whole
-from imtlib.data.histories import nobody
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import Histories, nobody
+from imtlib.data.inputs import GAP_BUCKETS, by_length, inputs
 from imtlib.data.item_features import Modalities
-from imtlib.data.log import BehaviourLog, Catalogue, Histories
-from imtlib.data.queries import Event, recommend, requested
-from imtlib.encoding import GAP_BUCKETS, Encoder, EventEmbedding, Tensor, read
+from imtlib.data.log import BehaviourLog
+from imtlib.data.queries import Event, requested
+from imtlib.encoding import Encoder, EventEmbedding, read
 from imtlib.errors import ModelFileError
+from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.item_fusion import FusedItems, fused_items
+from imtlib.layers.ops import real_events
 from imtlib.layers.scenario_sharing import SHARINGS
 from imtlib.losses.joint import joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
-from imtlib.recommendation import Policy, items_through_interests
-from imtlib.streaming import State, advance, score_state, start, step
-from imtlib.training.batches import by_length, inputs, real_events, signature
+from imtlib.recommendation import Policy, items_through_interests, recommend
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
-
-Float32 = NDArray[np.float32]
-
-FORMAT = 1
-"""Of saved models; it changes when an older file would be misread."""
+from imtlib.types import Float32Array, Tensor
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -89,14 +86,7 @@ class InterestMigrationModel(keras.Model):
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
         self._possible = ops.convert_to_tensor(names.known_interests)
         example = inputs(nobody(names), self.max_length)
-        # One graph for every size of batch and length of history. Partials, since of a method TensorFlow adds
-        # up the tracings of all models, and warns at the fifth.
-        self._ends_graph = tf.function(partial(self._ends), input_signature=[signature(example)])
-        # And of one user, event after event: see imtlib.streaming.
-        self.advance_graph, self.end_graph = (
-            tf.function(partial(advance, self)),
-            tf.function(partial(self.ends)),
-        )
+        self._ends_graph = compiled(self._ends, example)
         self(example)
         # The direct softmax never asks them: Keras need not look for their gradients.
         self.current_interest.trainable = self.migration_matrix.trainable = chosen.through_interests
@@ -113,15 +103,14 @@ class InterestMigrationModel(keras.Model):
 
     def biases(self) -> Tensor:
         """b, how often each item is chosen whatever came before, float `(N,)`: see `FusedItems.bias`."""
-        # Not the variable itself: its gradient would not be ours.
-        own = tf.convert_to_tensor(self.item_bias)
+        own = as_tensor(self.item_bias)
         return own if self.fused is None else self.fused.bias(own)
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Run the five steps at every position.
 
         Args:
-            batch: as `imtlib.training.batches.inputs` makes it.
+            batch: as `imtlib.data.inputs.inputs` makes it.
 
         Returns:
             At positions 0 (before any event) to T: `state` and `context` `(B, T + 1, d)`,
@@ -210,14 +199,13 @@ class InterestMigrationModel(keras.Model):
             x,
             y,
             y_pred,
-            # Not Keras' own conversion, which hands on the variable: its gradient would not be ours.
-            tf.convert_to_tensor(self.embedding.item.embeddings),
+            as_tensor(self.embedding.item.embeddings),
             self.biases() if self.fused is None else self.fused.offered(self.biases()),
             self._item_interests,
             self.window,
-            self.settings["points_weight"],
+            self.settings["interest_loss_weight"],
             self.settings["through_interests"],
-            self.settings["ahead"],
+            self.settings["target_horizon"],
             self.settings["precision"],
         )
 
@@ -228,11 +216,11 @@ class InterestMigrationModel(keras.Model):
         # The belief at an item of unknown interest looks one position back: two positions are enough.
         pair = ops.stack([ops.maximum(length - 1, 0), length], axis=1)
         return self.ends(
-            _at(state, pair),
-            _at(context, pair),
-            _at(batch["item"], pair[:, :1]),
-            _at(batch["request_scenario"], pair),
-            _at(batch["request_gap"], pair),
+            at_positions(state, pair),
+            at_positions(context, pair),
+            at_positions(batch["item"], pair[:, :1]),
+            at_positions(batch["request_scenario"], pair),
+            at_positions(batch["request_gap"], pair),
             length,
         )
 
@@ -258,10 +246,12 @@ class InterestMigrationModel(keras.Model):
         """
         two = self._heads(state, context, item, request_scenario, request_gap)
         last = ops.cast(length > 0, "int32")[:, None]
-        ends = {name: _at(values, last)[:, 0] for name, values in two.items()}
+        ends = {name: at_positions(values, last)[:, 0] for name, values in two.items()}
         return {**ends, "log_p": self.log_p(ends["query"], ends["next_interest"])}
 
-    def outputs(self, histories: Histories, names: tuple[str, ...], batch: int = 256) -> dict[str, Float32]:
+    def outputs(
+        self, histories: Histories, names: tuple[str, ...], batch: int = 256
+    ) -> dict[str, Float32Array]:
         """Chosen outputs of the five steps at each history's end.
 
         Args:
@@ -280,7 +270,7 @@ class InterestMigrationModel(keras.Model):
                 "the histories' catalogue is not the model's: their names or interests differ. Make the "
                 "model with for_log() of this log, or bring the log to the model's catalogue."
             )
-        parts: dict[str, list[Float32]] = {name: [] for name in names}
+        parts: dict[str, list[Float32Array]] = {name: [] for name in names}
         rows = list(by_length(histories, batch))
         for chosen in rows:
             ends = self._ends_graph(inputs(histories.select(chosen), self.max_length))
@@ -289,11 +279,11 @@ class InterestMigrationModel(keras.Model):
         back = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, np.int64)
         return {name: np.concatenate(values)[back] for name, values in parts.items()}
 
-    def score(self, histories: Histories) -> Float32:
+    def score(self, histories: Histories) -> Float32Array:
         """log p of the next item: float32 `(n, N)`, each row over the whole catalogue, in its order."""
         return self.outputs(histories, ("log_p",))["log_p"]
 
-    def log_z(self, query: Float32) -> NDArray[np.float64]:
+    def log_z(self, query: Float32Array) -> NDArray[np.float64]:
         """$\\log Z_{y'}$ of each interest: queries `(n, d)` give `(n, K)`; −∞ for one without items."""
         table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.biases())
         logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
@@ -330,7 +320,7 @@ class InterestMigrationModel(keras.Model):
             reasons: how many events to name for each item.
 
         Returns:
-            One row an item, best first: see `imtlib.data.queries.recommend`.
+            One row an item, best first: see `imtlib.recommendation.recommend`.
 
         Raises:
             ValueError: neither a user of a log nor a history is given, an argument goes with the other way of
@@ -360,18 +350,6 @@ class InterestMigrationModel(keras.Model):
         with whole(path) as fresh:
             super().save(fresh, **kwargs)
 
-    def start(self, profile: Float32 | None = None) -> State:
-        """Before the first event: see `imtlib.streaming.start`."""
-        return start(self, profile)
-
-    def step(self, state: State, event: Event) -> State:
-        """One event further, in constant time and memory: see `imtlib.streaming.step`."""
-        return step(self, state, event)
-
-    def score_state(self, state: State, scenario: str | None = None, at: int | None = None) -> Float32:
-        """log p of the next item after a state, `(N,)`: see `imtlib.streaming.score_state`."""
-        return score_state(self, state, scenario, at)
-
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the catalogue as plain lists."""
         known = {} if self.fused is None else {"modalities": self.fused.shapes}
@@ -384,15 +362,4 @@ class InterestMigrationModel(keras.Model):
         Raises:
             ModelFileError: the configuration is of another format.
         """
-        settings = dict(config)
-        if settings.pop("format", None) != FORMAT:
-            raise ModelFileError(
-                f"the saved model has format {config.get('format')}, this version reads {FORMAT}: "
-                "load it with the version that saved it, or train it again"
-            )
-        return cls(**settings)
-
-
-def _at(values: Tensor, position: Tensor) -> Tensor:
-    """`values` `(B, L, …)` at positions `(B, k)`: `(B, k, …)`."""
-    return tf.gather(values, position, batch_dims=1)
+        return cls(**settings_of(config, "the saved model"))

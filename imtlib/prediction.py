@@ -13,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from imtlib.encoding import Tensor
+from imtlib.types import Tensor
 
 
 def coming_interests(target: Tensor, item_interests: Tensor, window: int) -> tuple[Tensor, Tensor]:

@@ -9,20 +9,23 @@ one path that fitting, scoring, evaluating and recommending use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.encoding import Tensor
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import Histories
+from imtlib.data.profile import interest_shares
+from imtlib.data.queries import without_each
+from imtlib.types import ScoreArray, Tensor
 
 DEPTH = 60.0
 """A logit this far below its row's largest is raised to here, so that no $Z$ is ever zero in float32."""
-
-FloatArray = NDArray[np.floating[Any]]
 
 
 def _levelled(logits: Tensor) -> Tensor:
@@ -72,7 +75,7 @@ def target_through_interests(
     return logit + ops.log(ops.sum(share * own, axis=-1) + 1e-37)
 
 
-def responsibility(log_z: FloatArray, interest: FloatArray, item_interests: FloatArray) -> FloatArray:
+def responsibility(log_z: ScoreArray, interest: ScoreArray, item_interests: ScoreArray) -> ScoreArray:
     """$p(y' \\mid i)$: how much each interest has to do with an item being recommended.
 
     $p(y' \\mid i) \\propto \\bar\\pi_T(y') / Z_{y'}$ for $y' \\in G(i)$.
@@ -118,8 +121,8 @@ class Policy:
 
 
 def adjusted(
-    log_p: FloatArray, item_interests: FloatArray, policy: Policy, shares: FloatArray, expected: FloatArray
-) -> FloatArray:
+    log_p: ScoreArray, item_interests: ScoreArray, policy: Policy, shares: ScoreArray, expected: ScoreArray
+) -> ScoreArray:
     """Scores after the profile and the predicted interest points have spoken.
 
     $\\log p(i) + \\text{profile} \\cdot \\log \\overline{\\text{share}}(i)
@@ -138,12 +141,12 @@ def adjusted(
     """
     mean = item_interests / item_interests.sum(axis=1, keepdims=True)
     profile, ahead = np.log(mean @ shares + 0.01), np.log(mean @ expected + 0.01)
-    score: FloatArray = log_p + policy.profile * profile + policy.expected * ahead
+    score: ScoreArray = log_p + policy.profile * profile + policy.expected * ahead
     return score
 
 
 def choose(
-    score: FloatArray, item_interests: FloatArray, allowed: NDArray[np.bool_], k: int, diversity: float
+    score: ScoreArray, item_interests: ScoreArray, allowed: NDArray[np.bool_], k: int, diversity: float
 ) -> Iterator[int]:
     """Pick k items, best first, each time lowering the interests that the list already holds.
 
@@ -169,3 +172,95 @@ def choose(
         yield best
         left[best] = False
         held = np.maximum(held, item_interests[best])
+
+
+class _Explains(Protocol):
+    catalogue: Catalogue
+    settings: dict[str, Any]
+
+    def outputs(self, histories: Histories, names: tuple[str, ...]) -> dict[str, NDArray[np.float32]]: ...
+
+    def log_z(self, query: NDArray[np.float32]) -> NDArray[np.float64]: ...
+
+
+def recommend(
+    model: _Explains,
+    history: Histories,
+    *,
+    k: int = 10,
+    allowed: Collection[str] | None = None,
+    policy: Policy | None = None,
+    reasons: int = 2,
+) -> pd.DataFrame:
+    """The best k items for one history, best first.
+
+    Args:
+        model: an `InterestMigrationModel`.
+        history: one row, of the model's catalogue.
+        k: how many, at most the size of the catalogue; fewer come when fewer may be shown.
+        allowed: names of the items that may be shown, such as what is in stock; all by default.
+        policy: see `Policy`; by default seen items are left out and nothing else is changed.
+        reasons: how many events to name for each item; 0 saves the time of finding them.
+
+    Returns:
+        One row an item. `item`; `probability`, the model's own, over the whole catalogue; `interest`, the
+        one with the largest responsibility, and `share`, how large (None and NaN for a model that does not go
+        through interests); `because`, the events whose removal
+        would lower the item's log-probability most, as item names, largest loss first.
+
+    Raises:
+        ValueError: `k` is below 1 or above the catalogue.
+        UnknownNameError: an allowed item is not in the catalogue.
+    """
+    names, policy = model.catalogue, policy or Policy()
+    if not 1 <= k <= len(names.items):
+        raise ValueError(f"k={k} is not between 1 and the {len(names.items):,} items of the catalogue")
+    ends = model.outputs(history, ("log_p", "query", "next_interest", "interest_logits"))
+    log_p, interests = ends["log_p"][0], names.item_interests.astype(np.float64)
+    expected = 1 / (1 + np.exp(-ends["interest_logits"][0].astype(np.float64)))
+    may = np.ones(len(names.items), bool)
+    if allowed is not None:
+        may[:] = False
+        may[names.codes("item", allowed)] = True
+    if not policy.seen:
+        may[history.item] = False
+    shares = interest_shares(history)[0]
+    score = adjusted(log_p.astype(np.float64), interests, policy, shares, expected)
+    chosen = np.array(list(choose(score, interests, may, k, policy.diversity)), int)
+    top, share = _interest_behind(model, ends, interests[chosen])
+    return pd.DataFrame(
+        {
+            "item": [names.items[i] for i in chosen],
+            "probability": np.exp(log_p[chosen].astype(np.float64)),
+            "interest": top,
+            "share": share,
+            "because": _because(model, history, log_p, chosen, reasons),
+        }
+    )
+
+
+def _interest_behind(
+    model: _Explains, ends: Mapping[str, NDArray[Any]], item_interests: NDArray[np.float64]
+) -> tuple[list[str | None], NDArray[Any]]:
+    """Of each chosen item, rows of G `(k, K)`: the most responsible interest, and its responsibility."""
+    if not model.settings["through_interests"]:
+        return [None] * len(item_interests), np.full(len(item_interests), np.nan)
+    why = responsibility(model.log_z(ends["query"])[0], ends["next_interest"][0], item_interests)
+    return [model.catalogue.interests[y] for y in why.argmax(axis=1)], why.max(axis=1)
+
+
+def _because(
+    model: _Explains, history: Histories, log_p: NDArray[Any], chosen: NDArray[Any], reasons: int
+) -> list[tuple[str, ...]]:
+    length = len(history.item)
+    if not reasons or not length:
+        return [() for _ in chosen]
+    events = np.arange(max(0, length - 200), length)
+    lacking = model.outputs(without_each(history, events), ("log_p",))["log_p"][:, chosen]
+    loss = log_p[chosen][None] - lacking
+    order = np.argsort(-loss, axis=0, kind="stable")[:reasons]
+    names = model.catalogue.items
+    return [
+        tuple(names[history.item[events[e]]] for e in order[:, place] if loss[e, place] > 0)
+        for place in range(len(chosen))
+    ]

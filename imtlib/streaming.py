@@ -1,4 +1,4 @@
-"""One event at a time: what a model keeps of a user, and how an event moves it.
+"""One event at a time: what is kept of a user, and how an event moves it, in constant time and memory.
 
 The result equals running the whole history again, as long as this has at most `max_length` events. A longer
 one is cut when it is run whole, while the state here has seen it all.
@@ -7,21 +7,17 @@ one is cut when it is run whole, while the state here has seen it all.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
-from imtlib.attention import ConstantQueryAttention, Parts
+from imtlib.attention import ConstantQueryAttention
+from imtlib.data.inputs import gap_bucket
 from imtlib.data.queries import Event
-from imtlib.encoding import Tensor
-from imtlib.training.batches import gap_bucket
-
-if TYPE_CHECKING:
-    from imtlib.model import InterestMigrationModel
-
-Float32 = NDArray[np.float32]
+from imtlib.layers.backend import compiled
+from imtlib.layers.ops import Parts
+from imtlib.model import InterestMigrationModel
+from imtlib.types import Float32Array, Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,114 +44,109 @@ class State:
     time: int
 
 
-def start(model: InterestMigrationModel, profile: Float32 | None = None) -> State:
-    """The state before the first event.
+class Session:
+    """A model that reads events one at a time.
 
     Args:
         model: with constant-query attention.
-        profile: one-hot of the given features, float32 `(P,)`; by default none is known.
 
     Raises:
-        ValueError: the attention is not `"constant"`.
+        ValueError: the attention is not `"constant"`: no other has a state of constant size.
     """
-    width = sum(len(values) for values in model.catalogue.user_features.values())
-    known = np.zeros((1, width), np.float32) if profile is None else np.asarray(profile)[None]
-    state, blocks = model.encoder.start(model.used_profile(ops.convert_to_tensor(known, "float32")))
-    nothing = ops.zeros_like(state)
-    return State((state, state), (nothing, nothing), blocks, _summing(model).start(state), 0, 0, 0, 0, 0)
 
+    def __init__(self, model: InterestMigrationModel) -> None:
+        if not isinstance(model.attention, ConstantQueryAttention):
+            raise ValueError(
+                f"attention={model.settings['attention']!r} has no incremental form: its query changes with "
+                "every event. Use attention='constant', or score() the whole history."
+            )
+        self.model, self._attention = model, model.attention
+        self._advance, self._ends = compiled(self.advance), compiled(model.ends)
 
-def step(model: InterestMigrationModel, state: State, event: Event) -> State:
-    """One event further, in constant time and memory.
+    def start(self, profile: Float32Array | None = None) -> State:
+        """The state before the first event.
 
-    Args:
-        model: with constant-query attention.
-        state: what `start` or `step` returned; it is not changed.
-        event: what happened.
+        Args:
+            profile: one-hot of the given features, float32 `(P,)`; by default none is known.
+        """
+        model = self.model
+        width = sum(len(values) for values in model.catalogue.user_features.values())
+        known = np.zeros((1, width), np.float32) if profile is None else np.asarray(profile)[None]
+        state, blocks = model.encoder.start(model.used_profile(ops.convert_to_tensor(known, "float32")))
+        nothing, sums = ops.zeros_like(state), self._attention.start(state)
+        return State((state, state), (nothing, nothing), blocks, sums, 0, 0, 0, 0, 0)
 
-    Returns:
-        The state after it.
+    def step(self, state: State, event: Event) -> State:
+        """One event further.
 
-    Raises:
-        UnknownNameError: the event names what the catalogue does not hold.
-        ValueError: the event is older than the one before, or the attention is not `"constant"`.
-    """
-    if state.length and event.time < state.time:
-        raise ValueError(f"event at time {event.time} is older than the one before, at {state.time}")
-    item, scenario, behaviour = (
-        int(model.catalogue.codes(kind, [name])[0])
-        for kind, name in (("item", event.item), ("scenario", event.scenario), ("behaviour", event.behaviour))
-    )
-    gap = _bucket(event.time - state.time) if state.length else 0
-    _summing(model)
-    codes = [np.array([[code]], np.int32) for code in (item, scenario, behaviour, gap)]
-    h, c, blocks, sums = model.advance_graph(codes, state.states[1], state.blocks, state.sums)
-    states, contexts = (state.states[1], h), (state.contexts[1], c)
-    return State(states, contexts, blocks, sums, state.length + 1, item, scenario, gap, event.time)
+        Args:
+            state: what `start` or `step` returned; it is not changed.
+            event: what happened.
 
+        Returns:
+            The state after it.
 
-def advance(
-    model: InterestMigrationModel,
-    codes: list[Tensor],
-    before: Tensor,
-    blocks: list[list[Tensor]],
-    sums: Parts,
-) -> tuple[Tensor, Tensor, list[list[Tensor]], Parts]:
-    """What `step` computes; the model holds it as one graph, `model.advance_graph`.
+        Raises:
+            UnknownNameError: the event names what the catalogue does not hold.
+            ValueError: the event is older than the one before.
+        """
+        if state.length and event.time < state.time:
+            raise ValueError(f"event at time {event.time} is older than the one before, at {state.time}")
+        names = {"item": event.item, "scenario": event.scenario, "behaviour": event.behaviour}
+        item, scenario, behaviour = (
+            int(self.model.catalogue.codes(kind, [name])[0]) for kind, name in names.items()
+        )
+        gap = _bucket(event.time - state.time) if state.length else 0
+        codes = [np.array([[code]], np.int32) for code in (item, scenario, behaviour, gap)]
+        h, c, blocks, sums = self._advance(codes, state.states[1], state.blocks, state.sums)
+        states, contexts = (state.states[1], h), (state.contexts[1], c)
+        return State(states, contexts, blocks, sums, state.length + 1, item, scenario, gap, event.time)
 
-    Args:
-        model: with constant-query attention.
-        codes: item, scenario, behaviour and gap bucket of the event, int, each `(1, 1)`.
-        before: $h_{t-1}$, float `(1, d)`.
-        blocks: the recurrent state of each block.
-        sums: the attention's running sums.
+    def advance(
+        self, codes: list[Tensor], before: Tensor, blocks: list[list[Tensor]], sums: Parts
+    ) -> tuple[Tensor, Tensor, list[list[Tensor]], Parts]:
+        """What `step` computes, as one graph.
 
-    Returns:
-        $h_t$ and $c_t$, float `(1, d)`; the states of the blocks and the running sums after the event.
-    """
-    h, after = model.encoder.step(model.embedding(*codes)[:, 0], blocks)
-    c, summed = _summing(model).step(before, h, sums)
-    return h, c, after, summed
+        Args:
+            codes: item, scenario, behaviour and gap bucket of the event, int, each `(1, 1)`.
+            before: $h_{t-1}$, float `(1, d)`.
+            blocks: the recurrent state of each block.
+            sums: the attention's running sums.
 
+        Returns:
+            $h_t$ and $c_t$, float `(1, d)`; the states of the blocks and the running sums after the event.
+        """
+        h, after = self.model.encoder.step(self.model.embedding(*codes)[:, 0], blocks)
+        c, summed = self._attention.step(before, h, sums)
+        return h, c, after, summed
 
-def score_state(
-    model: InterestMigrationModel, state: State, scenario: str | None = None, at: int | None = None
-) -> Float32:
-    """log p of the next item after a state.
+    def score(self, state: State, scenario: str | None = None, at: int | None = None) -> Float32Array:
+        """log p of the next item after a state.
 
-    Args:
-        model: that made the state.
-        state: what `start` or `step` returned.
-        scenario: where it will be shown; by default where the last event was.
-        at: when, in seconds since 1970; by default the time of the last event.
+        Args:
+            state: what `start` or `step` returned.
+            scenario: where it will be shown; by default where the last event was.
+            at: when, in seconds since 1970; by default the time of the last event.
 
-    Returns:
-        float32 `(N,)`.
+        Returns:
+            float32 `(N,)`.
 
-    Raises:
-        UnknownNameError: the scenario is not in the catalogue.
-    """
-    asked = state.scenario if scenario is None else int(model.catalogue.codes("scenario", [scenario])[0])
-    since = 0 if at is None or not state.length else at - state.time
-    ends = model.end_graph(
-        ops.stack(state.states, axis=1),
-        ops.stack(state.contexts, axis=1),
-        np.array([[state.item]], np.int32),
-        np.array([[state.scenario if state.length else asked, asked]], np.int32),
-        np.array([[state.gap, _bucket(since)]], np.int32),
-        np.array([state.length], np.int32),
-    )
-    return np.asarray(ends["log_p"], np.float32)[0]
+        Raises:
+            UnknownNameError: the scenario is not in the catalogue.
+        """
+        names = self.model.catalogue
+        asked = state.scenario if scenario is None else int(names.codes("scenario", [scenario])[0])
+        since = 0 if at is None or not state.length else at - state.time
+        ends = self._ends(
+            ops.stack(state.states, axis=1),
+            ops.stack(state.contexts, axis=1),
+            np.array([[state.item]], np.int32),
+            np.array([[state.scenario if state.length else asked, asked]], np.int32),
+            np.array([[state.gap, _bucket(since)]], np.int32),
+            np.array([state.length], np.int32),
+        )
+        return np.asarray(ends["log_p"], np.float32)[0]
 
 
 def _bucket(seconds: int) -> int:
     return int(gap_bucket(np.array([seconds]))[0])
-
-
-def _summing(model: InterestMigrationModel) -> ConstantQueryAttention:
-    if not isinstance(model.attention, ConstantQueryAttention):
-        raise ValueError(
-            f"attention={model.settings['attention']!r} has no incremental form: its query changes with "
-            "every event. Use attention='constant', or score() the whole history."
-        )
-    return model.attention

@@ -18,10 +18,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.attention import masked_softmax, stretch
-from imtlib.encoding import Tensor
-
-FloatArray = NDArray[np.float64]
+from imtlib.layers.ops import masked_softmax, time_slice
+from imtlib.types import FloatArray, Tensor
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -50,7 +48,7 @@ class CurrentInterest(keras.layers.Layer):
         Returns:
             $b_0 … b_T$, float `(B, T + 1, K + 1)`; each row sums to one, the last column is START.
         """
-        among = masked_softmax(self.dense(stretch(state, 1, ops.shape(state)[1] - 1)), possible)
+        among = masked_softmax(self.dense(time_slice(state, 1, ops.shape(state)[1] - 1)), possible)
         stand_in = expected[:, :-1] / (ops.sum(expected[:, :-1], axis=-1, keepdims=True) + 1e-9)
         known = ops.any(possible, axis=-1, keepdims=True)
         belief = ops.where(known, among, stand_in)

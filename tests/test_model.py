@@ -20,5 +20,6 @@ def test_many_models_bring_no_warning_of_retracing(
         for _ in range(6):
             model = imt.InterestMigrationModel.for_log(log, units=4)
             model.score(histories)
-            model.score_state(model.start())
+            session = imt.Session(model)
+            session.score(session.start())
     assert "retracing" not in caplog.text

@@ -20,6 +20,7 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.queries import Event
 from imtlib.model import InterestMigrationModel
+from imtlib.streaming import Session
 
 ON_MODELS = [
     properties.future_never_reaches_past,
@@ -81,7 +82,8 @@ def test_incremental_equals_whole(settings: dict) -> None:
     model = trained("constant", **settings)
     names = model.catalogue
     history = random_histories(names, [11], seed=8)
-    state = model.start(history.profile[0])
+    session = Session(model)
+    state = session.start(history.profile[0])
     for length in range(12):
         asked, at = names.scenarios[length % 3], int(history.time[max(length - 1, 0)]) + 100
         so_far = Histories(
@@ -95,7 +97,7 @@ def test_incremental_equals_whole(settings: dict) -> None:
             np.array([at]),
             history.profile,
         )
-        properties.assert_close(model.score_state(state, asked, at), model.score(so_far)[0])
+        properties.assert_close(session.score(state, asked, at), model.score(so_far)[0])
         if length < 11:
             codes = (history.item[length], history.scenario[length], history.behaviour[length])
             event = Event(
@@ -104,7 +106,7 @@ def test_incremental_equals_whole(settings: dict) -> None:
                 names.behaviours[codes[2]],
                 int(history.time[length]),
             )
-            state = model.step(state, event)
+            state = session.step(state, event)
 
 
 def test_successors_are_those_of_the_last_item_alone() -> None:
@@ -125,7 +127,7 @@ def test_successors_are_those_of_the_last_item_alone() -> None:
 
 def test_step_needs_a_constant_query() -> None:
     with pytest.raises(ValueError, match="no incremental form"):
-        trained("state").start()
+        Session(trained("state"))
 
 
 def test_saved_and_loaded_scores_are_the_same(model: InterestMigrationModel, tmp_path: Path) -> None:

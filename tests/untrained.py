@@ -20,7 +20,7 @@ import pytest
 
 import imtlib as imt
 from imtlib.book import claims as checks
-from imtlib.pretrained import load_pretrained
+from imtlib.checkpoints import load_pretrained
 from imtlib.training.trainer import fit
 
 # Welcome claims nothing, and Results reads files that are there already.

@@ -17,13 +17,16 @@ from experiments.speed.peers import Peer
 from experiments.speed.porting import Model
 from experiments.speed.timing import Turn
 from imtlib.baselines.sequential import SequenceBaseline
-from imtlib.data.log import BehaviourLog, IntArray
+from imtlib.data.inputs import Arrays
+from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.datasets.registry import load_dataset
+from imtlib.layers.backend import signature
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
-from imtlib.training.batches import Arrays, TrainingBatches, signature
+from imtlib.training.batches import TrainingBatches
 from imtlib.training.trainer import WarmCosine, fit
+from imtlib.types import IntArray
 
 Batches = Sequence[tuple[Arrays, IntArray]]
 FITTING = {"learning_rate": 3e-3, "weight_decay": 0.01, "epochs": 20, "seed": 0}

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.baselines.sequential import SequenceBaseline
-from imtlib.data.histories import Histories, Part
-from imtlib.data.log import BehaviourLog, IntArray
+from imtlib.data.histories import EvaluationSet, Histories
+from imtlib.data.inputs import Arrays, inputs
+from imtlib.data.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
-from imtlib.training.batches import Arrays, TrainingBatches, inputs
+from imtlib.training.batches import TrainingBatches
+from imtlib.types import IntArray
 
 Model = InterestMigrationModel | SequenceBaseline
 Weights = dict[str, NDArray[np.float32]]
@@ -50,7 +52,7 @@ def padded_batch(log: BehaviourLog, length: int, epoch: int = 0) -> tuple[Arrays
     return {**filled, "length": arrays["length"]}, np.pad(target, wider, constant_values=-1)
 
 
-def keep_validation(part: Part, max_length: int, path: Path) -> str:
+def keep_validation(part: EvaluationSet, max_length: int, path: Path) -> str:
     """Write the requests of a part, padded, with all the items that each user has seen; returns the name."""
     histories: Histories = part.histories
     arrays = inputs(histories, max_length)
@@ -63,7 +65,7 @@ def keep_validation(part: Part, max_length: int, path: Path) -> str:
 def sizes(model: Model) -> dict[str, Any]:
     """What the peer must know to make the same model."""
     names = model.catalogue
-    chosen = ("units", "layers", "heads", "dropout", "max_length", "window", "points_weight")
+    chosen = ("units", "layers", "heads", "dropout", "max_length", "window", "interest_loss_weight")
     return {
         **{name: model.settings[name] for name in chosen if name in model.settings},
         "item": len(names.items),

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from experiments.speed.ours import Setup
 from experiments.speed.scaling_speed import synthetic_catalogue, synthetic_histories
 from experiments.speed.timing import note, short, spread
+from imtlib.checkpoints import load_pretrained
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.queries import Event
 from imtlib.evaluation.ranking import Scorer, evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.pretrained import load_pretrained
-from imtlib.streaming import score_state, start, step
+from imtlib.streaming import Session
 
 BEST = 10
 
@@ -56,14 +56,15 @@ def serving(setup: Setup) -> dict[str, Any]:
     catalogue = synthetic_catalogue(items)
     model = InterestMigrationModel(catalogue, units=setup.size(128, 8), layers=1, heads=2)
     one, batch = (synthetic_histories(catalogue, rows, setup.size(100, 6)) for rows in (1, many))
-    state = start(model)
+    session = Session(model)
+    state = session.start()
     for place in range(3):
-        state = step(model, state, Event(f"i {place}", "shop", "view", place))
+        state = session.step(state, Event(f"i {place}", "shop", "view", place))
     event = Event("i 5", "shop", "buy", 60)
     calls: dict[str, Callable[[], object]] = {
-        "update by one event": lambda: step(model, state, event),
-        "best 10 from a state": lambda: best(score_state(model, state)),
-        "update, then best 10": lambda: best(score_state(model, step(model, state, event))),
+        "update by one event": lambda: session.step(state, event),
+        "best 10 from a state": lambda: best(session.score(state)),
+        "update, then best 10": lambda: best(session.score(session.step(state, event))),
         "best 10 from a history, one user": lambda: best(model.score(one)),
         f"best 10 from histories, {many} users": lambda: best(model.score(batch)),
         "recommend, one user, no reasons": lambda: model.recommend(history=one, k=BEST, reasons=0),

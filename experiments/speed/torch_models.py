@@ -41,7 +41,7 @@ class GruAttention(nn.Module):
     def __init__(self, sizes: dict[str, Any]) -> None:
         super().__init__()
         d, self.heads, self.window = sizes["units"], sizes["heads"], sizes["window"]
-        self.points_weight = sizes["points_weight"]
+        self.interest_loss_weight = sizes["interest_loss_weight"]
         for name in ("item", "scenario", "behaviour", "gap"):
             table = nn.Embedding(sizes[name], d)
             nn.init.normal_(table.weight, std=d**-0.5)
@@ -97,7 +97,7 @@ class GruAttention(nn.Module):
         for step in range(1, self.window):
             coming = torch.maximum(coming, ahead[:, step : step + length])
         points = self.points(both[real])
-        return self.points_weight * functional.binary_cross_entropy_with_logits(points, coming[real])
+        return self.interest_loss_weight * functional.binary_cross_entropy_with_logits(points, coming[real])
 
 
 class SelfAttentive(nn.Module):

@@ -165,7 +165,7 @@ def _to_quality(setup: Setup, seed: int, forms: Sequence[str]) -> dict[str, Any]
             model,
             setup.split,
             batch=BATCH,
-            stretch=stretch.get(name, 64),
+            window_length=stretch.get(name, 64),
             learning_rate=RATE,
             epochs=int(FITTING["epochs"]),
             seed=seed,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.data.histories import Histories
-from imtlib.encoding import Tensor
-from imtlib.training.batches import by_length, inputs, real_events, signature
-
-if TYPE_CHECKING:
-    from imtlib.model import InterestMigrationModel
+from imtlib.data.inputs import by_length, inputs
+from imtlib.layers.backend import at_positions, compiled
+from imtlib.layers.ops import real_events
+from imtlib.model import InterestMigrationModel
+from imtlib.types import Tensor
 
 
 def weights_at_end(
@@ -34,10 +31,10 @@ def weights_at_end(
 
     def at_end(given: dict[str, Tensor]) -> Tensor:
         weights = model.attention.attention_weights(model.states(given), real_events(given))
-        return tf.gather(ops.transpose(weights, (0, 2, 1, 3)), given["length"], batch_dims=1)
+        return at_positions(ops.transpose(weights, (0, 2, 1, 3)), given["length"])
 
     example = inputs(histories.select(slice(1)), model.max_length)
-    graph = tf.function(at_end, input_signature=[signature(example)])
+    graph = compiled(at_end, example)
     found: dict[int, NDArray[np.float32]] = {}
     for rows in by_length(histories, batch):
         arrays = inputs(histories.select(rows), model.max_length)

@@ -12,8 +12,7 @@ from imtlib.analysis.transitions import contexts
 from imtlib.data.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.truth import Truth
-
-FloatArray = NDArray[np.float64]
+from imtlib.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

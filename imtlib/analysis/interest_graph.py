@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imtlib.data.log import BehaviourLog, Catalogue
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.log import BehaviourLog
+from imtlib.types import FloatArray
 
-FloatArray = NDArray[np.float64]
 CHUNK = 262_144
 """Steps that are counted at a time."""
 

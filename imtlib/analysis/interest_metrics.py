@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.analysis.transitions import must_have_transitions
-from imtlib.data.catalogue import IntArray
-from imtlib.data.histories import Part
+from imtlib.data.histories import EvaluationSet
 from imtlib.errors import LogError
 from imtlib.evaluation.bootstrap import percentile_interval
 from imtlib.model import InterestMigrationModel
 from imtlib.recommendation import responsibility
-
-FloatArray = NDArray[np.float64]
+from imtlib.types import FloatArray, IntArray
 
 
 def average_precision(score: NDArray[np.floating], came: NDArray[np.generic]) -> FloatArray:
@@ -203,7 +201,7 @@ def _mean(values: FloatArray) -> float:
     return float(known.mean()) if len(known) else np.nan
 
 
-def evaluate_interests(model: InterestMigrationModel, part: Part) -> InterestReport:
+def evaluate_interests(model: InterestMigrationModel, part: EvaluationSet) -> InterestReport:
     """Hold the predicted next interest against the item that came.
 
     Of an item with several interests nobody knows which one it was chosen for. Ranking and log loss ask

@@ -6,16 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imtlib.data.log import BehaviourLog, IntArray
+from imtlib.data.inputs import by_length, inputs
+from imtlib.data.log import BehaviourLog
 from imtlib.data.queries import in_catalogue
 from imtlib.model import InterestMigrationModel
-from imtlib.training.batches import by_length, inputs
 from imtlib.transition import mean_matrix
-
-FloatArray = NDArray[np.float64]
-Float32 = NDArray[np.float32]
+from imtlib.types import Float32Array, FloatArray, IntArray
 
 
 def learnt_transition(
@@ -79,8 +76,8 @@ class Contexts:
         asked: $s'$, where the event took place, codes, int32 `(n,)`.
     """
 
-    belief: Float32
-    matrix: Float32
+    belief: Float32Array
+    matrix: Float32Array
     current: IntArray
     asked: IntArray
 

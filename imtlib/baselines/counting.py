@@ -11,9 +11,7 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import LogError, ModelFileError
-
-FloatArray = NDArray[np.float64]
-Float32 = NDArray[np.float32]
+from imtlib.types import Float32Array, FloatArray
 
 BLOCK = 256
 """Histories scored at a time: it bounds the memory and changes no result."""
@@ -33,7 +31,7 @@ class Popularity:
         self.catalogue = log.catalogue
         self.share = _popularity(log)
 
-    def score(self, histories: Histories) -> Float32:
+    def score(self, histories: Histories) -> Float32Array:
         """log p of the next item, float32 `(n, N)`; the same row for all."""
         _check(self.catalogue, histories)
         return np.tile(np.log(self.share).astype(np.float32), (len(histories), 1))
@@ -64,7 +62,7 @@ class RecentPopularity:
         order = np.argsort(log.time, kind="stable")
         self._time, self._item = log.time[order], log.item[order]
 
-    def score(self, histories: Histories) -> Float32:
+    def score(self, histories: Histories) -> Float32Array:
         """log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         moment = np.minimum(histories.request_time, self._time[-1] + 1)
@@ -96,7 +94,7 @@ class Transitions:
         self.catalogue = log.catalogue
         self._successors = _Successors(log, smoothing)
 
-    def score(self, histories: Histories) -> Float32:
+    def score(self, histories: Histories) -> Float32Array:
         """log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         return self._successors.pooled(histories, np.ones(1))
@@ -130,7 +128,7 @@ class SmoothedTransitions:
         self._weights: FloatArray = np.power(float(decay), np.arange(last))
         self._successors = _Successors(log, smoothing)
 
-    def score(self, histories: Histories) -> Float32:
+    def score(self, histories: Histories) -> Float32Array:
         """log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         return self._successors.pooled(histories, self._weights)
@@ -156,13 +154,13 @@ class _Successors:
         self.weight = count / (left + smoothing)[pair // items]
         self.counted = left / (left + smoothing)
 
-    def pooled(self, histories: Histories, weights: FloatArray) -> Float32:
+    def pooled(self, histories: Histories, weights: FloatArray) -> Float32Array:
         blocks = [np.zeros((0, len(self.share)), np.float32)]
         for start in range(0, len(histories), BLOCK):
             blocks.append(self._pooled(histories.select(slice(start, start + BLOCK)), weights))
         return np.concatenate(blocks)
 
-    def _pooled(self, histories: Histories, weights: FloatArray) -> Float32:
+    def _pooled(self, histories: Histories, weights: FloatArray) -> Float32Array:
         n, items = len(histories), len(self.share)
         row, source, weight = _last_items(histories, weights)
         size = np.diff(self.starts)[source]

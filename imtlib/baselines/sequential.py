@@ -13,21 +13,20 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories, nobody
+from imtlib.data.inputs import by_length, inputs
 from imtlib.data.log import BehaviourLog
-from imtlib.encoding import Tensor, read
+from imtlib.encoding import read
 from imtlib.errors import ModelFileError
+from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.gru import GRU
+from imtlib.layers.ops import real_events
 from imtlib.losses.joint import direct_loss
 from imtlib.prediction import item_logits
-from imtlib.training.batches import by_length, inputs, real_events, signature
-
-Float32 = NDArray[np.float32]
+from imtlib.types import Float32Array, Tensor
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -128,7 +127,7 @@ class SequenceBaseline(keras.Model):
         heads: of self-attention; must divide `units`.
         dropout: share dropped while training.
         max_length: how many of a history's last events are read.
-        told_interests: whether it knows which interests an item has.
+        given_interests: whether it knows which interests an item has.
 
     Raises:
         ValueError: the encoder is unknown, or `heads` does not divide `units`.
@@ -143,7 +142,7 @@ class SequenceBaseline(keras.Model):
         heads: int = 1,
         dropout: float = 0.2,
         max_length: int = 200,
-        told_interests: bool = False,
+        given_interests: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -160,12 +159,12 @@ class SequenceBaseline(keras.Model):
             "heads": heads,
             "dropout": dropout,
             "max_length": max_length,
-            "told_interests": told_interests,
+            "given_interests": given_interests,
         }
         items, interests = self.catalogue.item_interests.shape
         self.item = keras.layers.Embedding(items, units, embeddings_initializer="glorot_normal")
         self.item.build()
-        if told_interests:
+        if given_interests:
             held = self.catalogue.item_interests.astype(np.float32)
             self._share = ops.convert_to_tensor(held / held.sum(axis=1, keepdims=True))
             self.interest = self.add_weight(shape=(interests, units), initializer="zeros", name="interest")
@@ -175,8 +174,7 @@ class SequenceBaseline(keras.Model):
             self.encoder = SelfAttentiveStates(units, layers, heads, dropout, max_length)
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         example = inputs(nobody(self.catalogue), max_length)
-        # A partial, as in `imtlib.model`: TensorFlow would count the tracings of all models as one's.
-        self._ends_graph = tf.function(partial(self._ends), input_signature=[signature(example)])
+        self._ends_graph = compiled(self._ends, example)
         self(example)
 
     @classmethod
@@ -192,8 +190,8 @@ class SequenceBaseline(keras.Model):
 
     def table(self) -> Tensor:
         """E, what an item is known by, float `(N, d)`."""
-        own = tf.convert_to_tensor(self.item.embeddings)
-        return own + ops.matmul(self._share, self.interest) if self.settings["told_interests"] else own
+        own = as_tensor(self.item.embeddings)
+        return own + ops.matmul(self._share, self.interest) if self.settings["given_interests"] else own
 
     def compute_loss(
         self,
@@ -204,13 +202,13 @@ class SequenceBaseline(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
-        return direct_loss(x, y, y_pred, self.table(), tf.convert_to_tensor(self.item_bias))
+        return direct_loss(x, y, y_pred, self.table(), as_tensor(self.item_bias))
 
     def _ends(self, batch: dict[str, Tensor]) -> Tensor:
-        last = tf.gather(self(batch), batch["length"], batch_dims=1)
+        last = at_positions(self(batch), batch["length"])
         return ops.log_softmax(item_logits(last, self.table(), self.item_bias))
 
-    def score(self, histories: Histories, batch: int = 256) -> Float32:
+    def score(self, histories: Histories, batch: int = 256) -> Float32Array:
         """log p of the next item, float32 `(n, N)`; `batch` histories are worked on at a time.
 
         Raises:

@@ -13,7 +13,7 @@ from matplotlib.patches import PathPatch, Wedge
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from imtlib.types import FloatArray
 
 INKS = ("#1f5fa8", "#c2410c", "#0f766e", "#6b7280", "#7c3aed")
 """One a scenario."""

@@ -12,7 +12,7 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from imtlib.types import FloatArray
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c2410c", "#9ca3af"
 GAP = 0.02

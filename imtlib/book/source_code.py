@@ -10,7 +10,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceCode:
     """Python source that a page renders in its own colours.
 
     Attributes:
@@ -26,7 +26,7 @@ class Source:
         return self.code
 
 
-def show(*things: Any) -> Source:
+def show(*things: Any) -> SourceCode:
     """The source of functions, methods or classes of the library, as it stands in its file.
 
     Docstrings are left out: the API reference has them.
@@ -42,7 +42,7 @@ def show(*things: Any) -> Source:
     """
     module = inspect.getmodule(things[0])
     head = f"# {module.__name__}\n" if module else ""
-    return Source(head + "\n\n".join(_without_docstrings(thing) for thing in things))
+    return SourceCode(head + "\n\n".join(_without_docstrings(thing) for thing in things))
 
 
 def _without_docstrings(thing: Any) -> str:

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.errors import UnknownNameError
-
-IntArray = NDArray[np.int32]
-TimeArray = NDArray[np.int64]
+from imtlib.types import IntArray, TimeArray
 
 OTHER = "other"
 """The interest of an item that was given none (其他)."""

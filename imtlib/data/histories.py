@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray, TimeArray
+from imtlib.data.catalogue import Catalogue
+from imtlib.types import IntArray, TimeArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class Histories:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class EvaluationSet:
     """Requests whose answer is known: a validation or a test set.
 
     Attributes:
@@ -102,9 +103,9 @@ class Part:
     def __len__(self) -> int:
         return len(self.target)
 
-    def select(self, rows: slice | IntArray | TimeArray) -> Part:
+    def select(self, rows: slice | IntArray | TimeArray) -> EvaluationSet:
         """The requests of the given rows, in the given order."""
-        return Part(self.histories.select(rows), self.target[rows], self.user[rows], self.name)
+        return EvaluationSet(self.histories.select(rows), self.target[rows], self.user[rows], self.name)
 
 
 def nobody(catalogue: Catalogue) -> Histories:

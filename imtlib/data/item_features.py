@@ -18,12 +18,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray
+from imtlib.data.catalogue import Catalogue
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import LogError
-
-BoolArray = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
+from imtlib.types import BoolArray, Float32Array, IntArray
 
 ID, TEXT, NUMBERS, INTERESTS = "id", "text", "numbers", "interests"
 TAKEN = (ID, TEXT, NUMBERS, INTERESTS)
@@ -49,7 +47,7 @@ class Modalities:
 
     bags: Mapping[str, IntArray]
     vocabularies: Mapping[str, tuple[str, ...]]
-    vectors: Mapping[str, Float32]
+    vectors: Mapping[str, Float32Array]
     present: BoolArray
     known: BoolArray
     scales: Mapping[str, Scale] = field(default_factory=dict)
@@ -153,7 +151,7 @@ def describe(
     known = np.bincount(log.item, minlength=len(names.items)) > 0
     bags: dict[str, IntArray] = {}
     vocabularies: dict[str, tuple[str, ...]] = {}
-    rows: dict[str, Float32] = {}
+    rows: dict[str, Float32Array] = {}
     scales: dict[str, Scale] = {}
     spoken = {} if like is None else like.vocabularies
     measured = {} if like is None else like.scales
@@ -235,7 +233,9 @@ def _interests(names: Catalogue, words: tuple[str, ...] | None) -> tuple[IntArra
     return codes.astype(np.int32), words
 
 
-def _numbers(table: pd.DataFrame, names: Catalogue, scale: Scale | None) -> tuple[Float32, BoolArray, Scale]:
+def _numbers(
+    table: pd.DataFrame, names: Catalogue, scale: Scale | None
+) -> tuple[Float32Array, BoolArray, Scale]:
     """Standardised numbers and, behind them, which are known: `(N, 2 P)`; which items have any; the scale."""
     parts = []
     for column in table:
@@ -264,7 +264,7 @@ def _numbers(table: pd.DataFrame, names: Catalogue, scale: Scale | None) -> tupl
 
 def _vectors(
     name: str, given: NDArray[Any], names: Catalogue, scale: Scale | None
-) -> tuple[Float32, BoolArray, Scale]:
+) -> tuple[Float32Array, BoolArray, Scale]:
     items = len(names.items)
     if given.ndim != 2 or len(given) != items or given.shape[1] == 0:
         raise LogError(

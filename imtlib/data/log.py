@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import OTHER, Catalogue, IntArray, TimeArray
-from imtlib.data.histories import Histories, Part
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import Histories
 from imtlib.errors import LogError, UnknownNameError
+from imtlib.types import IntArray, TimeArray
 
-__all__ = ["OTHER", "BehaviourLog", "Catalogue", "Histories", "IntArray", "Part", "TimeArray", "seconds"]
+__all__ = ["BehaviourLog", "seconds"]
 
 
 def seconds(moment: float | str | datetime) -> int:
@@ -220,7 +221,7 @@ class BehaviourLog:
             blocks.append((codes[users, None] == np.arange(len(known))).astype(np.float32))
         return np.concatenate(blocks, axis=1)
 
-    def where(self, keep: NDArray[np.bool_]) -> BehaviourLog:
+    def filter(self, keep: NDArray[np.bool_]) -> BehaviourLog:
         """The log of the chosen events alone, with the same users and catalogue.
 
         Args:
@@ -249,7 +250,7 @@ class BehaviourLog:
             LogError: none of them has an event.
         """
         chosen = self.catalogue.codes("scenario", names)
-        kept = self.where(np.isin(self.scenario, chosen))
+        kept = self.filter(np.isin(self.scenario, chosen))
         if len(kept) == 0:
             raise LogError("no event is left: the chosen scenarios have none.")
         users = np.diff(kept.starts) > 0
@@ -278,7 +279,7 @@ class BehaviourLog:
         """
         users = np.diff(self.starts) >= min_events
         items = np.bincount(self.item, minlength=len(self.catalogue.items)) >= min_events
-        kept = self.where(users[self.user] & items[self.item])
+        kept = self.filter(users[self.user] & items[self.item])
         if len(kept) == 0:
             raise LogError(f"no event is left when users and items need {min_events} events: ask for fewer.")
         note = (

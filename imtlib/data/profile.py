@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.log import Histories
+from imtlib.data.histories import Histories
 
 DAY = 86_400
 

@@ -1,21 +1,17 @@
-"""A list for one user, with its reasons: the model's probabilities, the policy, and what tipped them."""
+"""Queries: what a recommendation is asked for, by names, turned into histories in a catalogue's codes."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
-from imtlib.data.profile import interest_shares
 from imtlib.errors import UnknownNameError
-from imtlib.recommendation import Policy, adjusted, choose, responsibility
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,15 +27,6 @@ class Event:
     scenario: str
     behaviour: str
     time: int
-
-
-class _Explains(Protocol):
-    catalogue: Catalogue
-    settings: dict[str, Any]
-
-    def outputs(self, histories: Histories, names: tuple[str, ...]) -> dict[str, NDArray[np.float32]]: ...
-
-    def log_z(self, query: NDArray[np.float32]) -> NDArray[np.float64]: ...
 
 
 def history_of_events(
@@ -187,86 +174,3 @@ def without_each(history: Histories, events: NDArray[np.int64]) -> Histories:
         np.repeat(history.request_time, many),
         np.repeat(history.profile, many, axis=0),
     )
-
-
-def recommend(
-    model: _Explains,
-    history: Histories,
-    *,
-    k: int = 10,
-    allowed: Collection[str] | None = None,
-    policy: Policy | None = None,
-    reasons: int = 2,
-) -> pd.DataFrame:
-    """The best k items for one history, best first.
-
-    Args:
-        model: an `InterestMigrationModel`.
-        history: one row, of the model's catalogue.
-        k: how many, at most the size of the catalogue; fewer come when fewer may be shown.
-        allowed: names of the items that may be shown, such as what is in stock; all by default.
-        policy: see `Policy`; by default seen items are left out and nothing else is changed.
-        reasons: how many events to name for each item; 0 saves the time of finding them.
-
-    Returns:
-        One row an item. `item`; `probability`, the model's own, over the whole catalogue; `interest`, the
-        one with the largest responsibility, and `share`, how large (None and NaN for a model that does not go
-        through interests); `because`, the events whose removal
-        would lower the item's log-probability most, as item names, largest loss first.
-
-    Raises:
-        ValueError: `k` is below 1 or above the catalogue.
-        UnknownNameError: an allowed item is not in the catalogue.
-    """
-    names, policy = model.catalogue, policy or Policy()
-    if not 1 <= k <= len(names.items):
-        raise ValueError(f"k={k} is not between 1 and the {len(names.items):,} items of the catalogue")
-    ends = model.outputs(history, ("log_p", "query", "next_interest", "interest_logits"))
-    log_p, interests = ends["log_p"][0], names.item_interests.astype(np.float64)
-    expected = 1 / (1 + np.exp(-ends["interest_logits"][0].astype(np.float64)))
-    may = np.ones(len(names.items), bool)
-    if allowed is not None:
-        may[:] = False
-        may[names.codes("item", allowed)] = True
-    if not policy.seen:
-        may[history.item] = False
-    shares = interest_shares(history)[0]
-    score = adjusted(log_p.astype(np.float64), interests, policy, shares, expected)
-    chosen = np.array(list(choose(score, interests, may, k, policy.diversity)), int)
-    top, share = _interest_behind(model, ends, interests[chosen])
-    return pd.DataFrame(
-        {
-            "item": [names.items[i] for i in chosen],
-            "probability": np.exp(log_p[chosen].astype(np.float64)),
-            "interest": top,
-            "share": share,
-            "because": _because(model, history, log_p, chosen, reasons),
-        }
-    )
-
-
-def _interest_behind(
-    model: _Explains, ends: Mapping[str, NDArray[Any]], item_interests: NDArray[np.float64]
-) -> tuple[list[str | None], NDArray[Any]]:
-    """Of each chosen item, rows of G `(k, K)`: the most responsible interest, and its responsibility."""
-    if not model.settings["through_interests"]:
-        return [None] * len(item_interests), np.full(len(item_interests), np.nan)
-    why = responsibility(model.log_z(ends["query"])[0], ends["next_interest"][0], item_interests)
-    return [model.catalogue.interests[y] for y in why.argmax(axis=1)], why.max(axis=1)
-
-
-def _because(
-    model: _Explains, history: Histories, log_p: NDArray[Any], chosen: NDArray[Any], reasons: int
-) -> list[tuple[str, ...]]:
-    length = len(history.item)
-    if not reasons or not length:
-        return [() for _ in chosen]
-    events = np.arange(max(0, length - 200), length)
-    lacking = model.outputs(without_each(history, events), ("log_p",))["log_p"][:, chosen]
-    loss = log_p[chosen][None] - lacking
-    order = np.argsort(-loss, axis=0, kind="stable")[:reasons]
-    names = model.catalogue.items
-    return [
-        tuple(names[history.item[events[e]]] for e in order[:, place] if loss[e, place] > 0)
-        for place in range(len(chosen))
-    ]

@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import OTHER, Catalogue, IntArray
+from imtlib.data.catalogue import OTHER, Catalogue
 from imtlib.data.log import BehaviourLog
-from imtlib.data.tables import Source, Table, load_table
+from imtlib.data.tables import Table, TableSource, load_table
+from imtlib.types import IntArray
 
 
 def read_log(
-    source: Source,
+    source: TableSource,
     *,
-    items: Source | None = None,
-    users: Source | None = None,
+    items: TableSource | None = None,
+    users: TableSource | None = None,
     user: str = "user",
     item: str = "item",
     scenario: str | None = "scenario",

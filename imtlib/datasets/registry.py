@@ -7,7 +7,7 @@ from collections.abc import Callable
 from imtlib.data.log import BehaviourLog
 from imtlib.datasets.amazon import amazon_food_kitchen
 from imtlib.datasets.movielens import movielens_1m, movielens_100k
-from imtlib.datasets.simulated_scenarios import between, late, unlike
+from imtlib.datasets.simulated import between, late, unlike
 from imtlib.datasets.xmarket import xmarket
 from imtlib.errors import UnknownNameError
 from imtlib.simulation.simulator import simulate
@@ -31,7 +31,7 @@ def load_dataset(name: str) -> BehaviourLog:
         name: `"movielens-1m"` or `"movielens-100k"`, one scenario each; `"amazon-food-kitchen"`, two domains
             with the same people, or `"xmarket"`, three markets that share items; or one that is simulated on
             the spot: `"simulated-small"`, which `simulate()` writes, and `"simulated-late"`,
-            `"simulated-unlike"` and `"simulated-between"`, see `imtlib.datasets.simulated_scenarios`.
+            `"simulated-unlike"` and `"simulated-between"`, see `imtlib.datasets.simulated`.
 
     Raises:
         UnknownNameError: there is no data set of this name; the message lists those there are.

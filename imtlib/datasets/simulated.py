@@ -1,4 +1,7 @@
-"""The small simulated log of the book; `python -m imtlib.datasets.simulated FOLDER` writes it anew."""
+"""The simulated logs of the book: the small one, and logs in which sharing ought to help, hurt or do nothing.
+
+`python -m imtlib.datasets.simulated FOLDER` writes the small one anew.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +18,66 @@ from imtlib.data.log import BehaviourLog
 from imtlib.simulation.simulator import simulate
 from imtlib.simulation.truth import Truth
 
+WHERE = ("shop", "video", "news")
+"""The scenarios of these logs."""
+SIZE: dict[str, Any] = {"users": 1000, "items": 160, "interests": 8, "scenarios": WHERE, "events": 24}
+
 
 def small() -> tuple[BehaviourLog, Truth]:
     """The log in `data/simulated-small`, and its truth: 1,200 users, 160 items, 8 interests, 5 scenarios."""
     return simulate()
+
+
+def late(last: int = 4) -> BehaviourLog:
+    """A log of three scenarios, the third of which began to keep its log late.
+
+    Of what a user did in the news, only what is among the last events of that user is known; two of these are
+    the validation and the test of `leave_one_out`. So there is little to learn the news from, and a shared
+    model can lend it what the others teach: half of the variance of the transition matrices is common.
+
+    Args:
+        last: how many events of a user, from the end, are late enough to be known everywhere.
+    """
+    log, _ = simulate(**SIZE)
+    until_end = log.starts[1:][log.user] - np.arange(len(log))
+    return log.filter((log.scenario != WHERE.index("news")) | (until_end <= last))
+
+
+def unlike() -> BehaviourLog:
+    """A log whose three scenarios have nothing in common but items and their popularity.
+
+    Each has a transition matrix of its own, drawn apart from the others; no interest survives a change of
+    scenario; there are no triggers and no personas. What one scenario teaches about migration is wrong in
+    another.
+    """
+    off: dict[str, Any] = {"migration": 0.0, "trigger": 0.0, "personas": 1}
+    return simulate(**SIZE, **off, specific=1.0, stay=0.9)[0]
+
+
+def between(migration: float, seed: int = 0) -> tuple[BehaviourLog, Truth]:
+    """A log to learn migration between scenarios from, with nothing but the last interest at work.
+
+    Args:
+        migration: how much of an interest survives a change of scenario, from 0, the control, to 1.
+        seed: of the users: fresh logs of the same laws.
+
+    Returns:
+        The log and its truth: 1,200 users, three scenarios, five interests, about 24 events a user. At every
+        second event the scenario is another.
+    """
+    return simulate(
+        1200,
+        120,
+        5,
+        WHERE,
+        events=24,
+        personas=1,
+        trigger=0.0,
+        specific=0.6,
+        migration=migration,
+        stay=0.5,
+        seed=seed,
+    )
 
 
 def write_tables(log: BehaviourLog, folder: str | os.PathLike[str]) -> None:

@@ -50,7 +50,7 @@ def xmarket() -> BehaviourLog:
     In the United Kingdom 3,352 users, 3,251 items and 31,547 ratings; in Germany 1,851, 2,179 and 17,300; in
     France 1,838, 1,879 and 17,624. Of the items in Germany, 1,605 are sold in the United Kingdom as well.
     Times are days, and most events share theirs with another of the user: see
-    `imtlib.evaluation.protocols.untied`.
+    `imtlib.evaluation.protocols.drop_tied_requests`.
 
     Returns:
         The log, as `read_markets` gives it, with the scenarios `"uk"`, `"de"` and `"fr"`.

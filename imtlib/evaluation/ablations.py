@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
 
 from imtlib.data.catalogue import Catalogue
-from imtlib.data.histories import Part
+from imtlib.data.histories import EvaluationSet
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split
 
@@ -87,7 +87,7 @@ def with_interests(split: Split, catalogue: Catalogue) -> Split:
         names = [catalogue.interests[k] for k in empty[:8]]
         raise ValueError(f"no item has the interest {names}: leave such interests out of the catalogue")
 
-    def changed(part: Part) -> Part:
+    def changed(part: EvaluationSet) -> EvaluationSet:
         return replace(part, histories=replace(part.histories, catalogue=catalogue))
 
     return replace(
@@ -108,7 +108,7 @@ def without_scenarios(split: Split) -> Split:
         split: of a log with several scenarios.
     """
 
-    def pooled(part: Part) -> Part:
+    def pooled(part: EvaluationSet) -> EvaluationSet:
         told = part.histories
         one = replace(
             told,

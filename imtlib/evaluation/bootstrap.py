@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from imtlib.types import FloatArray
 
 
 def per_user(values: FloatArray, user: NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:

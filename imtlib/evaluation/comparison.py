@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imtlib.evaluation.bootstrap import FloatArray, bootstrap_means, per_user, percentile_interval
+from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval
 from imtlib.evaluation.ranking import Report
+from imtlib.types import FloatArray
 
 
 @dataclass(frozen=True)

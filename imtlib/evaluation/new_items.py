@@ -5,7 +5,7 @@ And among the new items alone, does the model know which of them is for whom? ::
 
     new = hold_out_items(log)
     model = imt.InterestMigrationModel.for_log(new.split.train, describe(new.split.train, text=["title"]))
-    imt.fit(model, new.split, hide=0.3)
+    imt.fit(model, new.split, modality_dropout=0.3)
     imt.evaluate(model, new.requests), imt.evaluate(new.among(model), new.requests)
 """
 
@@ -17,14 +17,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import IntArray, TimeArray
-from imtlib.data.histories import Histories, Part
+from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.data.profile import interest_shares
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import LogError
-from imtlib.evaluation.protocols import InScenario
+from imtlib.evaluation.protocols import RestrictToScenario
 from imtlib.evaluation.ranking import Scorer
+from imtlib.types import IntArray, TimeArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +40,14 @@ class NewItems:
 
     items: IntArray
     split: Split
-    requests: Part
+    requests: EvaluationSet
 
-    def among(self, model: Scorer) -> InScenario:
+    def among(self, model: Scorer) -> RestrictToScenario:
         """A model that is told which items are new, and ranks these alone."""
         names = model.catalogue
         belongs = np.zeros((len(names.scenarios), len(names.items)), np.bool_)
         belongs[:, self.items] = True
-        return InScenario(model, belongs)
+        return RestrictToScenario(model, belongs)
 
 
 def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed: int = 0) -> NewItems:
@@ -75,13 +75,13 @@ def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed:
         raise LogError(f"{len(enough):,} items have {least} events: with share={share} none becomes new.")
     items = np.sort(np.random.default_rng(seed).choice(enough, many, replace=False)).astype(np.int32)
     new = np.isin(log.item, items)
-    split = leave_one_out(log.where(~new))
+    split = leave_one_out(log.filter(~new))
     digest = hashlib.sha256("\x1f".join([split.hash, *(log.catalogue.items[i] for i in items)]).encode())
     note = f"{many:,} items are new: their {int(new.sum()):,} events are not there to learn from."
     split = replace(split, hash=digest.hexdigest(), notes=(*split.notes, note))
     last = _last_of_each_user(log, new)
     histories = _of_known_items(log.histories_before(last), items)
-    requests = Part(histories, log.item[last], log.user[last], "new items")
+    requests = EvaluationSet(histories, log.item[last], log.user[last], "new items")
     some = np.flatnonzero(np.diff(histories.starts) > 0)
     if len(some) == 0:
         raise LogError("no request for a new item has a known item before it: hold out fewer items.")
@@ -133,7 +133,7 @@ class InterestsAlone:
         return score
 
 
-def chance_of_hit(requests: Part, k: int, candidates: IntArray | None = None) -> float:
+def chance_of_hit(requests: EvaluationSet, k: int, candidates: IntArray | None = None) -> float:
     """HR@k of a list in random order: the mean over requests of k over the items that are ranked.
 
     Args:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from imtlib.data.catalogue import TimeArray
-from imtlib.data.histories import Part
+from imtlib.data.histories import EvaluationSet
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import LogError
+from imtlib.types import TimeArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class NewUsers:
     split: Split
     longest: int
 
-    def after(self, events: int) -> Part:
+    def after(self, events: int) -> EvaluationSet:
         """A request of every new user after the first `events` events; the one that came next is the answer.
 
         The users are the same after any number, so that figures along the numbers can be compared.
@@ -53,7 +53,9 @@ class NewUsers:
             raise ValueError(f"events={events} is outside 0 … {self.longest}: hold_out_users(longest=…)")
         rows = self.log.starts[self.users] + events
         users = self.users.astype(np.int32)
-        return Part(self.log.histories_before(rows), self.log.item[rows], users, f"after {events} events")
+        return EvaluationSet(
+            self.log.histories_before(rows), self.log.item[rows], users, f"after {events} events"
+        )
 
     def first_events(self, events: int) -> BehaviourLog:
         """The first events of the new users alone: all there is to learn from, if nobody else is known.
@@ -67,7 +69,7 @@ class NewUsers:
         if not 1 <= events <= self.longest:
             raise ValueError(f"events={events} is outside 1 … {self.longest}: hold_out_users(longest=…)")
         place = np.arange(len(self.log)) - self.log.starts[self.log.user]
-        return self.log.where(np.isin(self.log.user, self.users) & (place < events))
+        return self.log.filter(np.isin(self.log.user, self.users) & (place < events))
 
 
 def hold_out_users(log: BehaviourLog, share: float = 0.1, longest: int = 10, seed: int = 0) -> NewUsers:
@@ -97,7 +99,7 @@ def hold_out_users(log: BehaviourLog, share: float = 0.1, longest: int = 10, see
             f"{len(enough):,} users have more than {longest} events: with share={share} none becomes new"
         )
     users = np.sort(np.random.default_rng([seed, 43]).choice(enough, many, replace=False))
-    split = leave_one_out(log.where(~np.isin(log.user, users)))
+    split = leave_one_out(log.filter(~np.isin(log.user, users)))
     digest = hashlib.sha256("\x1f".join([split.hash, *(log.users[u] for u in users)]).encode()).hexdigest()
     note = f"{many:,} users are new: none of their events is there to learn from."
     return NewUsers(log, users, replace(split, hash=digest, notes=(*split.notes, note)), longest)

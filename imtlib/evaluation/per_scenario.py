@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
-from imtlib.data.histories import Histories, Part
+from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.splits import Split
 from imtlib.errors import LogError, ModelFileError, UnknownNameError
 from imtlib.evaluation.comparison import compare
@@ -39,7 +39,7 @@ def own_scenario(histories: Histories) -> Histories:
     )
 
 
-def alone(split: Split, scenario: str) -> Split:
+def only_scenario(split: Split, scenario: str) -> Split:
     """One scenario's share of a split: what a model that knows no other scenario learns from and is asked.
 
     Its requests are requests of the whole split, so that both models can be compared on them. Users and
@@ -57,11 +57,11 @@ def alone(split: Split, scenario: str) -> Split:
         LogError: no training event took place in it.
     """
     code = split.train.catalogue.codes("scenario", [scenario])[0]
-    train = split.train.where(split.train.scenario == code)
+    train = split.train.filter(split.train.scenario == code)
     if len(train) == 0:
         raise LogError(f"no training event took place in {scenario!r}: there is nothing to learn alone")
 
-    def asked(part: Part) -> Part:
+    def asked(part: EvaluationSet) -> EvaluationSet:
         here = part.select(np.flatnonzero(part.histories.request_scenario == code))
         return replace(here, histories=own_scenario(here.histories))
 
@@ -70,12 +70,12 @@ def alone(split: Split, scenario: str) -> Split:
     return Split(train, asked(split.valid), asked(split.test), digest, (*split.notes, note))
 
 
-class OneModelEach:
+class PerScenarioModel:
     """Many models as one scorer: the model of the request's scenario answers, from the events of that alone.
 
     Args:
-        models: one for each scenario, by its name, such as one fitted on `alone(split, name)`. A scenario may
-            be left out if it is never asked about.
+        models: one for each scenario, by its name, such as one fitted on `only_scenario(split, name)`. A
+            scenario may be left out if it is never asked about.
 
     Raises:
         ValueError: there is no model.
@@ -89,8 +89,8 @@ class OneModelEach:
         self.catalogue: Catalogue = next(iter(models.values())).catalogue
         if any(model.catalogue.fingerprint != self.catalogue.fingerprint for model in models.values()):
             raise ModelFileError(
-                "the models are of different catalogues: make each for alone(split, scenario), which keeps "
-                "the catalogue whole"
+                "the models are of different catalogues: make each for only_scenario(split, scenario), "
+                "which keeps the catalogue whole"
             )
         codes = self.catalogue.codes("scenario", models)
         self.models = dict(zip(codes.tolist(), models.values(), strict=True))
@@ -131,8 +131,8 @@ def negative_transfer(
 
     Args:
         shared: report of the model that all scenarios share.
-        each: report of `OneModelEach` on the same part; or reports by scenario, each with the same requests
-            of that scenario.
+        each: report of `PerScenarioModel` on the same part; or reports by scenario, each with the same
+            requests of that scenario.
         metric: any but coverage, which is no mean over requests.
         level: share of the draws inside the interval.
         draws: how many.

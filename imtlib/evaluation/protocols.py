@@ -3,11 +3,11 @@
 Two ways are told apart here, and their figures are never to be mixed. *The authors' protocol* of ABXI (Bian
 et al., WWW 2025) asks for each user's last event, with the one before it as validation, as `leave_one_out`
 has them, and ranks the target among 999 items drawn from its domain: `evaluate_sampled`. *Ours* asks only
-where it is known which event was the last, `untied`, and ranks the whole catalogue of the scenario,
-`InScenario`::
+where it is known which event was the last, `drop_tied_requests`, and ranks the whole catalogue of the
+scenario, `RestrictToScenario`::
 
-    split = untied(imt.leave_one_out(log), log)
-    report = imt.evaluate(InScenario(model, items_of_scenarios(log)), split.test, ks=(5, 10))
+    split = drop_tied_requests(imt.leave_one_out(log), log)
+    report = imt.evaluate(RestrictToScenario(model, items_of_scenarios(log)), split.test, ks=(5, 10))
 
 Why a draw is no headline: Krichene & Rendle, On Sampled Metrics for Item Recommendation, KDD 2020.
 """
@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray
-from imtlib.data.histories import Histories, Part
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split
 from imtlib.errors import LogError, ModelFileError
-from imtlib.evaluation.ranking import BoolArray, Report, Scorer
+from imtlib.evaluation.ranking import Report, Scorer
+from imtlib.types import BoolArray, IntArray
 
 OUTSIDE = -1e9
 """Log p of an item that the request's scenario does not have: finite, as `evaluate` wants every score."""
@@ -49,7 +50,7 @@ def items_of_scenarios(log: BehaviourLog) -> BoolArray:
     return belongs
 
 
-class InScenario:
+class RestrictToScenario:
     """A model that is told which items the request's scenario has, for `evaluate`: it ranks these alone.
 
     Args:
@@ -74,8 +75,10 @@ class InScenario:
         return np.where(self.belongs[histories.request_scenario], self.model.score(histories), OUTSIDE)
 
 
-def alone(log: BehaviourLog) -> BoolArray:
-    """Which events share their second with no other event of their user: the lessons to `untied` questions.
+def untied_events(log: BehaviourLog) -> BoolArray:
+    """Find the events that share their second with no other event of their user.
+
+    They are the training targets that go with the requests `drop_tied_requests` keeps.
 
     Where a log knows only the day, events of one day often come in bundles, such as a review that a shop
     counts for every variant of a thing. A model that learns to predict them learns the bundles.
@@ -84,13 +87,13 @@ def alone(log: BehaviourLog) -> BoolArray:
         log: such as `split.train`.
 
     Returns:
-        bool `(events,)`, for `imtlib.training.trainer.fit(lessons=…)` or `log.where(…)`.
+        bool `(events,)`, for `imtlib.training.trainer.fit(lessons=…)` or `log.filter(…)`.
     """
     same = (np.diff(log.user) == 0) & (np.diff(log.time) == 0)
     return ~(np.append(same, False) | np.append(False, same))
 
 
-def untied(split: Split, log: BehaviourLog) -> Split:
+def drop_tied_requests(split: Split, log: BehaviourLog) -> Split:
     """The same split without the requests whose target shares its second with another event of its user.
 
     Where a log knows only the day, the order within it is that of the file, often that of the items' numbers,
@@ -114,7 +117,7 @@ def untied(split: Split, log: BehaviourLog) -> Split:
     return replace(split, valid=valid, test=test, hash=digest, notes=(*split.notes, note))
 
 
-def _untied(part: Part, log: BehaviourLog) -> Part:
+def _untied(part: EvaluationSet, log: BehaviourLog) -> EvaluationSet:
     first = int(log.time.min(initial=0))
     span = int(log.time.max(initial=0)) - first + 1
     moment = log.user * np.int64(span) + log.time - first  # ascends, as the log is in order
@@ -127,7 +130,7 @@ def _untied(part: Part, log: BehaviourLog) -> Part:
     return part.select(np.flatnonzero(events == 1))
 
 
-def draw_negatives(part: Part, belongs: BoolArray, count: int = 999, seed: int = 0) -> IntArray:
+def draw_negatives(part: EvaluationSet, belongs: BoolArray, count: int = 999, seed: int = 0) -> IntArray:
     """Items of the request's scenario that the user has not met, drawn without replacement.
 
     Neither the target nor an item of the history is drawn. The draw depends on the seed and the user alone,
@@ -193,7 +196,7 @@ class SampledReport(Report):
 
 def evaluate_sampled(
     model: Scorer,
-    part: Part,
+    part: EvaluationSet,
     belongs: BoolArray,
     *,
     drawn: int = 999,

@@ -10,13 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray
-from imtlib.data.histories import Histories, Part
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from imtlib.types import BoolArray, FloatArray, IntArray
 
 
 class Scorer(Protocol):
@@ -171,7 +169,9 @@ class Report(Mapping[str, float]):
         return "\n".join(lines)
 
 
-def evaluate(model: Scorer, part: Part, *, ks: Sequence[int] = (1, 5, 10, 20), batch: int = 256) -> Report:
+def evaluate(
+    model: Scorer, part: EvaluationSet, *, ks: Sequence[int] = (1, 5, 10, 20), batch: int = 256
+) -> Report:
     """Rank the whole catalogue at each request of a part and see where the item that came next stands.
 
     Items of the history are masked. A tie counts against the model: the rank of a target is one more than the
@@ -225,7 +225,7 @@ def _mean(values: FloatArray) -> float:
 
 
 def _checked(
-    score: NDArray[np.floating[Any]], part: Part, rows: NDArray[np.int64]
+    score: NDArray[np.floating[Any]], part: EvaluationSet, rows: NDArray[np.int64]
 ) -> NDArray[np.floating[Any]]:
     expected = (len(rows), len(part.histories.catalogue.items))
     if np.shape(score) != expected:

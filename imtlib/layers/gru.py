@@ -16,13 +16,12 @@ all steps at once; a gradient that follows the loop adds to each of them at ever
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from imtlib.encoding import Tensor
+from imtlib.types import Tensor
 
 
 def _array(like: Tensor, steps: Tensor) -> tf.TensorArray:

@@ -20,10 +20,8 @@ import numpy as np
 from keras import ops
 
 from imtlib.data.item_features import Modalities
-from imtlib.encoding import Tensor
-
-NEVER = -1e9
-"""A logit of what cannot be chosen."""
+from imtlib.layers.ops import MASKED_SCORE
+from imtlib.types import Tensor
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -132,16 +130,16 @@ class FusedItems(keras.layers.Layer):
         self.direction = self.add_weight(shape=(many, units), initializer="zeros", name="direction")
         self.opening = self.add_weight(shape=(many,), initializer="zeros", name="opening_bias")
 
-        def told(width: int, name: str, kind: str = "float32") -> Any:
+        def given(width: int, name: str, kind: str = "float32") -> Any:
             return self.add_weight(
                 shape=(items, width), dtype=kind, initializer="ones", trainable=False, name=name
             )
 
         self.features = [
-            *(told(length, f"of_{name}", "int32") for name, (length, _) in bags.items()),
-            *(told(width, f"of_{name}") for name, width in vectors.items()),
+            *(given(length, f"of_{name}", "int32") for name, (length, _) in bags.items()),
+            *(given(width, f"of_{name}") for name, width in vectors.items()),
         ]
-        self.known, self.present, self.shown = told(1, "known"), told(many, "present"), told(many, "shown")
+        self.known, self.present, self.shown = given(1, "known"), given(many, "present"), given(many, "shown")
         self.built = True
 
     @classmethod
@@ -172,7 +170,7 @@ class FusedItems(keras.layers.Layer):
         return digest.hexdigest()
 
     @property
-    def told(self) -> list[Any]:
+    def given(self) -> list[Any]:
         """The weights that are not learnt: what is known of the items, and what of it is shown."""
         return [*self.features, self.known, self.present, self.shown]
 
@@ -188,7 +186,9 @@ class FusedItems(keras.layers.Layer):
 
     def gates(self, parts: Tensor) -> Tensor:
         """$g_m(i)$, float `(N, M)`, from the vectors `(N, M, d)`; each row sums to one, or is zero."""
-        logits = ops.where(self.shown > 0, self.opening + ops.sum(parts * self.direction, axis=-1), NEVER)
+        logits = ops.where(
+            self.shown > 0, self.opening + ops.sum(parts * self.direction, axis=-1), MASKED_SCORE
+        )
         opened = self.shown * ops.exp(logits - ops.max(logits, axis=1, keepdims=True))
         return opened / ops.maximum(ops.sum(opened, axis=1, keepdims=True), 1e-37)
 
@@ -212,11 +212,11 @@ class FusedItems(keras.layers.Layer):
         return own * self.shown[:, 0]
 
     def offered(self, bias: Tensor) -> Tensor:
-        """`bias` `(N,)` of the items that are on offer while the model learns; of the others `NEVER`.
+        """`bias` `(N,)` of the items that are on offer while the model learns; of the others `MASKED_SCORE`.
 
         An item that nobody could choose would otherwise be the wrong answer to every question.
         """
-        return ops.where(self.known[:, 0] > 0, bias, NEVER)
+        return ops.where(self.known[:, 0] > 0, bias, MASKED_SCORE)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

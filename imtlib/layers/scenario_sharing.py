@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from imtlib.encoding import Tensor
+from imtlib.types import Tensor
 
 
 @keras.saving.register_keras_serializable("imtlib")

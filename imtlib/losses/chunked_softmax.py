@@ -19,8 +19,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from imtlib.encoding import Tensor
 from imtlib.recommendation import DEPTH
+from imtlib.types import Tensor
 
 ROWS = 512
 """Rows a stretch, at most: with a few thousand items, its logits fit in a processor's cache."""

@@ -5,7 +5,8 @@ $$L = -\frac{1}{n} \sum_T \ln p_T(i_{T+1})
 
 over the n real positions; w weighs the second task, BCE is the cross-entropy of a yes or no.
 
-Where lessons are few, the first part can be about more than the next item: the mean of $\ln p_T(i_{T+k})$
+Where items have few events, the first part can be about more than the next item: the mean of $\ln
+    p_T(i_{T+k})$
 over k = 1 … a, weighed by 1 / k, of the events that take place in the scenario that is asked about at T. (To
 learn several coming items from one state: Pancha et al., PinnerFormer, KDD 2022.)
 """
@@ -17,10 +18,10 @@ from collections.abc import Mapping
 import keras
 from keras import ops
 
-from imtlib.encoding import Tensor
 from imtlib.losses.chunked_softmax import softmax_log_p, total_log_p
 from imtlib.losses.sampled_softmax import sampled_log_p
 from imtlib.prediction import coming_interests
+from imtlib.types import Tensor
 
 
 def joint_loss(
@@ -31,39 +32,39 @@ def joint_loss(
     bias: Tensor,
     item_interests: Tensor,
     window: int,
-    points_weight: float,
+    interest_loss_weight: float,
     through_interests: bool,
-    ahead: int = 1,
+    target_horizon: int = 1,
     precision: str = "float32",
 ) -> Tensor:
     """Mean −log p of the next item, plus weighted mean cross-entropy of the coming interests.
 
     Args:
         batch: what the model was given; with `negatives` in it, the likelihood is that of a sample, and with
-            `learnt`, bool `(B, T + 1)`, some positions are no lesson though their item is known.
+            `learnt`, bool `(B, T + 1)`, some positions are no target though their item is known.
         target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
         outputs: `query` `(B, T + 1, d)`, `next_interest` and `interest_logits` `(B, T + 1, K)`, of the model.
         embeddings: E, float `(N, d)`.
         bias: b, float `(N,)`.
         item_interests: G, float `(N, K)` of zeros and ones.
         window: m, how many coming events the interest points are about.
-        points_weight: w, of the second part.
+        interest_loss_weight: w, of the second part.
         through_interests: the mixture; or else the direct softmax, `next_interest` unread.
-        ahead: a, how many coming events the first part is about.
+        target_horizon: a, how many coming events the first part is about.
         precision: of the products over the catalogue, see `imtlib.losses.chunked_softmax.product`.
 
     Returns:
         A scalar, in nats. Only real positions are scored.
     """
     coming, _ = coming_interests(target, item_interests, window)
-    place = _lessons(batch, target)
+    place = _target_positions(batch, target)
     points = keras.losses.binary_crossentropy(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
-    points = points_weight * _mean(ops.sum(points), place)
+    points = interest_loss_weight * _mean(ops.sum(points), place)
     query, interest = outputs["query"], outputs["next_interest"]
     loss, weight = 0.0, 0.0
-    for step in range(1, ahead + 1):
+    for step in range(1, target_horizon + 1):
         item = later(batch, target, step)
         if through_interests:
             one = mixture_loss(batch, item, query, interest, embeddings, bias, item_interests, precision)
@@ -82,7 +83,7 @@ def later(batch: Mapping[str, Tensor], target: Tensor, step: int) -> Tensor:
         step: k; 1 gives `target` itself.
 
     Returns:
-        Codes, int `(B, T + 1)`; −1 where there is no such event, it is no lesson, or it is elsewhere.
+        Codes, int `(B, T + 1)`; −1 where there is no such event, it is no target, or it is elsewhere.
     """
     if step == 1:
         return target
@@ -117,7 +118,7 @@ def mixture_loss(
     Returns:
         A scalar, in nats. Only real positions are scored.
     """
-    place = _lessons(batch, target)
+    place = _target_positions(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     parts = (_taken(query, place), _taken(interest, place), embeddings, bias, item_interests, item)
     return -_mean_log_p(batch, parts, precision)
@@ -144,7 +145,7 @@ def direct_loss(
     Returns:
         A scalar, in nats. Only real positions are scored.
     """
-    place = _lessons(batch, target)
+    place = _target_positions(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
     if "negatives" in batch:
         one, all_items = ops.ones((ops.shape(item)[0], 1)), ops.ones((ops.shape(bias)[0], 1))
@@ -153,7 +154,7 @@ def direct_loss(
     return -_mean(softmax_log_p(_taken(query, place), embeddings, bias, item, precision), item)
 
 
-def _lessons(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:
+def _target_positions(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:
     """The positions to learn from, counted through the first two axes, int `(n,)`."""
     learnt = target >= 0
     if "learnt" in batch:
@@ -173,9 +174,9 @@ def _mean_log_p(
     return _mean(total, parts[-1])
 
 
-def _mean(total: Tensor, lessons: Tensor) -> Tensor:
-    """A sum over lessons as their mean; 0 if there is none."""
-    return total / ops.cast(ops.maximum(ops.shape(lessons)[0], 1), total.dtype)
+def _mean(total: Tensor, positions: Tensor) -> Tensor:
+    """A sum over targets as their mean; 0 if there is none."""
+    return total / ops.cast(ops.maximum(ops.shape(positions)[0], 1), total.dtype)
 
 
 def _taken(values: Tensor, place: Tensor) -> Tensor:

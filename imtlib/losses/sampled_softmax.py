@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from imtlib.encoding import Tensor
 from imtlib.losses.chunked_softmax import product
 from imtlib.recommendation import DEPTH
+from imtlib.types import Tensor
 
 
 def sampled_log_p(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray
+from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.errors import ModelFileError
-from imtlib.simulation.truth import FloatArray, Laws
+from imtlib.simulation.truth import Laws
+from imtlib.types import FloatArray, IntArray
 
 BLOCK = 512
 """Histories filtered at a time: it bounds the memory and changes no result."""
-NEVER = -80.0
+LOG_NEVER = -80.0
 """log p of an item that cannot come because it was seen: finite, and too small to matter."""
 
 
@@ -63,7 +64,7 @@ class BestPredictor:
             p = (self._next(part) / mass) @ self._attraction.T
             row, place = np.nonzero(item >= 0)
             p[row, item[row, place]] = 0.0
-            blocks.append(np.log(np.maximum(p, np.exp(NEVER))).astype(np.float32))
+            blocks.append(np.log(np.maximum(p, np.exp(LOG_NEVER))).astype(np.float32))
         return np.concatenate(blocks)
 
     def next_interest(self, histories: Histories) -> FloatArray:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import IntArray, TimeArray
 from imtlib.data.log import BehaviourLog
-from imtlib.simulation.truth import FloatArray, Laws, Truth
+from imtlib.simulation.truth import Laws, Truth
 from imtlib.simulation.world import SCENARIOS, draw_world
+from imtlib.types import FloatArray, IntArray, TimeArray
 
 EPOCH = 1_704_067_200
 """1 January 2024, 00:00 UTC: nobody begins earlier."""

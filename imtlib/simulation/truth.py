@@ -8,11 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray
+from imtlib.data.catalogue import Catalogue
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import LogError
-
-FloatArray = NDArray[np.float64]
+from imtlib.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

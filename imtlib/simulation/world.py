@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue, IntArray
-from imtlib.simulation.truth import FloatArray, Laws
+from imtlib.data.catalogue import Catalogue
+from imtlib.simulation.truth import Laws
+from imtlib.types import FloatArray, IntArray
 
 SCENARIOS = ("shop", "video", "news", "social", "finance")
 BEHAVIOURS = ("view", "cart", "buy")

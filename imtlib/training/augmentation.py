@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import IntArray, TimeArray
-from imtlib.encoding import HIDDEN
+from imtlib.data.inputs import HIDDEN
+from imtlib.types import IntArray, TimeArray
 
 LENGTH = 4
 """Neighbours that change places with one another."""
@@ -31,7 +31,7 @@ class Augmentation:
             target as it was.
         reorder: share of the histories in which `LENGTH` neighbours change places. What such a run would
             give away, the items within it, is not learnt from.
-        mask: share of the events whose item is hidden, `imtlib.encoding.HIDDEN` in place of its code. The
+        mask: share of the events whose item is hidden, `imtlib.data.inputs.HIDDEN` in place of its code. The
             event stays a target as it was.
 
     Raises:

@@ -1,116 +1,17 @@
-"""From ragged histories to the padded integer arrays that Keras takes."""
+"""Training batches: of each user one window of events, at a place that is drawn anew every epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
-import tensorflow as tf
-from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.data.log import BehaviourLog, Histories, IntArray
-from imtlib.encoding import GAP_BUCKETS
+from imtlib.data.histories import Histories
+from imtlib.data.inputs import Arrays, inputs
+from imtlib.data.log import BehaviourLog
 from imtlib.training.augmentation import Augmentation
-
-Arrays = dict[str, NDArray[Any]]
-
-
-def gap_bucket(seconds: NDArray[np.int64]) -> IntArray:
-    """Bucket of a time gap: 0 for none, else one more than the whole part of its base-2 logarithm.
-
-    Args:
-        seconds: gaps, int64, any shape; a negative gap counts as none.
-
-    Returns:
-        int32 of the same shape, from 0 to 31: 0 s → 0, 1 s → 1, 2–3 s → 2, a day → 17.
-    """
-    bucket = np.ceil(np.log2(np.maximum(seconds, 0) + 1.0))
-    return np.minimum(bucket, GAP_BUCKETS - 1).astype(np.int32)
-
-
-def inputs(histories: Histories, max_length: int) -> Arrays:
-    """Pad histories on the right, each cut to its last `max_length` events.
-
-    Args:
-        histories: n histories.
-        max_length: events kept; older ones are left out.
-
-    Returns:
-        `item`, `scenario`, `behaviour`, `gap` (`gap_bucket` of the time since the event before; 0 at the
-        first that is kept): int32 `(n, T)`, T the longest kept history and at least 2;
-        `length`: int32 `(n,)`;
-        `request_scenario`, `request_gap`: int32 `(n, T + 1)`, at position t the scenario of the event
-        that follows and the time until it, at position `length` those of the request; `profile`:
-        float32 `(n, P)`.
-    """
-    whole = np.diff(histories.starts)
-    length = np.minimum(whole, max_length).astype(np.int32)
-    width = max(int(length.max(initial=0)), 2)
-    column = np.arange(width)
-    real = column < length[:, None]
-    event = np.where(real, (histories.starts[1:] - length)[:, None] + column, 0)
-
-    def pad(values: NDArray[Any]) -> IntArray:
-        if len(values) == 0:
-            return np.zeros(real.shape, np.int32)
-        return np.where(real, values[event], 0).astype(np.int32)
-
-    scenario, gap = pad(histories.scenario), pad(gap_bucket(np.diff(histories.time, prepend=0)))
-    gap[:, 0] = 0
-    last = np.where(whole > 0, histories.starts[1:] - 1, 0)
-    since = histories.request_time - histories.time[last] if len(histories.time) else np.zeros_like(whole)
-    rows = np.arange(len(length))
-
-    def ahead(values: IntArray, at_request: IntArray) -> IntArray:
-        shifted = np.concatenate([values, np.zeros((len(length), 1), np.int32)], axis=1)
-        shifted[rows, length] = at_request
-        return shifted
-
-    return {
-        "item": pad(histories.item),
-        "scenario": scenario,
-        "behaviour": pad(histories.behaviour),
-        "gap": gap,
-        "length": length,
-        "request_scenario": ahead(scenario, histories.request_scenario),
-        "request_gap": ahead(gap, np.where(whole > 0, gap_bucket(since), 0)),
-        "profile": histories.profile,
-    }
-
-
-def signature(example: Arrays) -> dict[str, tf.TensorSpec]:
-    """What `inputs` gives, with the number of histories and their length left open: one graph serves all.
-
-    Args:
-        example: what `inputs` gave, for any histories of the catalogue.
-
-    Returns:
-        A specification of each array; the width of the profile alone is fixed.
-    """
-    return {
-        name: tf.TensorSpec(
-            (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
-        )
-        for name, values in example.items()
-    }
-
-
-def real_events(batch: Mapping[str, Any]) -> Any:
-    """Which of the T places of a batch hold an event and are not padding: bool tensor `(B, T)`."""
-    return ops.arange(ops.shape(batch["item"])[1])[None] < batch["length"][:, None]
-
-
-def by_length(histories: Histories, batch: int) -> Iterator[IntArray]:
-    """Rows in batches of like length, so that little is padding.
-
-    Yields:
-        int row numbers, at most `batch` a time; each row once.
-    """
-    order = np.argsort(np.diff(histories.starts), kind="stable")
-    for start in range(0, len(order), batch):
-        yield order[start : start + batch].astype(np.int32)
+from imtlib.types import IntArray
 
 
 class TrainingBatches:
@@ -128,12 +29,13 @@ class TrainingBatches:
             ln(m q). 0 draws none: the whole catalogue is scored.
         augmentation: how the windows are changed; by default not at all. With it the batch holds as `learnt`,
             bool `(B, T + 1)`, which positions do not see what they would be asked for.
-        lessons: which events of the log are to be predicted, bool `(events,)`; by default all. The others are
-            seen and never asked for; the batch then holds `learnt` too.
-        like_lengths: whether users of like length share a batch, so that little is padding; or any users do.
+        target_mask: which events of the log are to be predicted, bool `(events,)`; by default all. The others
+            are seen and never asked for; the batch then holds `learnt` too.
+        bucket_by_length: whether users of like length share a batch, so that little is padding; or any users
+            do.
 
     Raises:
-        ValueError: `lessons` has another shape.
+        ValueError: `target_mask` has another shape.
     """
 
     def __init__(
@@ -144,19 +46,21 @@ class TrainingBatches:
         seed: int,
         negatives: int = 0,
         augmentation: Augmentation | None = None,
-        lessons: NDArray[np.bool_] | None = None,
-        like_lengths: bool = True,
+        target_mask: NDArray[np.bool_] | None = None,
+        bucket_by_length: bool = True,
     ) -> None:
-        if lessons is not None and lessons.shape != (len(log),):
-            raise ValueError(f"lessons has shape {lessons.shape}, expected ({len(log)},): one for each event")
-        self.lessons = lessons
+        if target_mask is not None and target_mask.shape != (len(log),):
+            raise ValueError(
+                f"target_mask has shape {target_mask.shape}, expected ({len(log)},): one for each event"
+            )
+        self.target_mask = target_mask
         self.log, self.batch, self.max_length, self.seed = log, batch, max_length, seed
-        self.negatives, self.augmentation, self.like_lengths = negatives, augmentation, like_lengths
+        self.negatives, self.augmentation, self.bucket_by_length = negatives, augmentation, bucket_by_length
         self.epoch = 0
         items = len(log.catalogue.items)
         self._popularity = np.bincount(log.item, minlength=items) / max(len(log), 1)
         self._chance = 0.5 * self._popularity + 0.5 / items
-        taught = np.concatenate([[0], np.cumsum(np.ones(len(log)) if lessons is None else lessons)])
+        taught = np.concatenate([[0], np.cumsum(np.ones(len(log)) if target_mask is None else target_mask)])
         self._active = np.flatnonzero(np.diff(taught[log.starts]) > 0)
 
     def __len__(self) -> int:
@@ -165,7 +69,7 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[tuple[Arrays, IntArray]]:
         rng = np.random.default_rng([self.seed, self.epoch])
         users = rng.permutation(self._active)
-        if self.like_lengths:
+        if self.bucket_by_length:
             size = np.minimum(np.diff(self.log.starts)[users], self.max_length)
             users = users[np.argsort(size, kind="stable")]
         offset = (rng.random(len(self.log.users)) * 2**62).astype(np.int64)
@@ -193,9 +97,9 @@ class TrainingBatches:
         arrays, target = self._window(users, event, starts)
         # A window that begins within a history does not begin at START: its first event teaches nothing.
         target[skipped > 0, 0] = -1
-        if self.lessons is not None:
+        if self.target_mask is not None:
             place = starts[:-1, None] + np.arange(target.shape[1])
-            arrays["learnt"] = self.lessons[event[np.minimum(place, len(event) - 1)]]
+            arrays["learnt"] = self.target_mask[event[np.minimum(place, len(event) - 1)]]
         if change is not None:
             order, ahead = change.reordered(arrays["length"], arrays["item"].shape[1], rng)
             for name in ("item", "scenario", "behaviour"):

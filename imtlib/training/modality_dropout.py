@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.layers.item_fusion import FusedItems
-
-BoolArray = NDArray[np.bool_]
+from imtlib.types import BoolArray
 
 
 def hidden_at_random(present: BoolArray, share: float, rng: np.random.Generator) -> BoolArray:

@@ -8,25 +8,25 @@ from typing import Any
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split
-from imtlib.evaluation.per_scenario import OneModelEach, alone
+from imtlib.evaluation.per_scenario import PerScenarioModel, only_scenario
 from imtlib.model import InterestMigrationModel
 from imtlib.training.trainer import fit
 
 
-def each_for_log(log: BehaviourLog, **settings: Any) -> OneModelEach:
+def each_for_log(log: BehaviourLog, **settings: Any) -> PerScenarioModel:
     """Fresh models, one for each scenario of a log.
 
     Args:
         log: what the models are made for.
         settings: of each: see `imtlib.config.Settings`.
     """
-    return OneModelEach(
+    return PerScenarioModel(
         {name: InterestMigrationModel.for_log(log, **settings) for name in log.catalogue.scenarios}
     )
 
 
 def fit_each(
-    models: OneModelEach, split: Split, *, folder: str | os.PathLike[str], **fitting: Any
+    models: PerScenarioModel, split: Split, *, folder: str | os.PathLike[str], **fitting: Any
 ) -> list[dict[str, float]]:
     """Fit each model to its scenario's share of a split, one after another.
 
@@ -45,7 +45,7 @@ def fit_each(
     """
     history: list[dict[str, float]] = []
     for code, model in models.models.items():
-        own = alone(split, split.train.catalogue.scenarios[code])
+        own = only_scenario(split, split.train.catalogue.scenarios[code])
         rows = fit(model, own, folder=Path(folder) / str(code), **fitting)
         history += [{"scenario": code, **row} for row in rows]
     return history

@@ -21,15 +21,19 @@ from tqdm import tqdm
 
 from imtlib.baselines.sequential import SequenceBaseline
 from imtlib.data.atomic import whole
-from imtlib.data.log import BehaviourLog, IntArray, Part
+from imtlib.data.histories import EvaluationSet
+from imtlib.data.inputs import Arrays
+from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import TRAIN, Split, digest
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
+from imtlib.layers.backend import all_layers, signature
 from imtlib.layers.item_fusion import FusedItems
 from imtlib.model import InterestMigrationModel
 from imtlib.training.augmentation import Augmentation
-from imtlib.training.batches import Arrays, TrainingBatches, signature
+from imtlib.training.batches import TrainingBatches
 from imtlib.training.modality_dropout import Hiding
+from imtlib.types import IntArray
 
 CHOSEN_BY = "NDCG@10"
 WHOLE = 20_000
@@ -68,16 +72,16 @@ def fit(
     *,
     epochs: int = 20,
     batch: int = 64,
-    stretch: int = 64,
+    window_length: int = 64,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.01,
     patience: int | None = None,
-    judged: int = 10_000,
+    max_validation_requests: int = 10_000,
     negatives: int | None = None,
     augmentation: Augmentation | None = None,
-    hide: float = 0.0,
-    lessons: NDArray[np.bool_] | None = None,
-    like_lengths: bool = True,
+    modality_dropout: float = 0.0,
+    target_mask: NDArray[np.bool_] | None = None,
+    bucket_by_length: bool = True,
     keep: str = "best",
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
@@ -89,7 +93,7 @@ def fit(
     The rate warms up for one epoch and falls along a cosine. Windows, order and dropout masks depend on
     the seed and the epoch alone, so a run that was interrupted and goes on ends as one that was not.
 
-    Memory holds the weights four times (gradients, and two means of AdamW), what `batch * stretch`
+    Memory holds the weights four times (gradients, and two means of AdamW), what `batch * window_length`
     positions leave behind for the gradients, and logits of at most `imtlib.losses.chunked_softmax.ROWS` of
     them at a time. For MovieLens-1M the process took 1.4 to 2.5 GB, of which TensorFlow and the log are one.
 
@@ -98,24 +102,25 @@ def fit(
         split: `train` to learn from, `valid` to measure epochs on (NDCG@10). `test` is not touched.
         epochs: passes, at most; in each, one window of every user.
         batch: users a step.
-        stretch: events of a user that are learnt from in one epoch, at most: a window at a random place.
-            Shorter windows of more users make quicker steps; scoring reads `model.max_length` events.
+        window_length: events of a user that are learnt from in one epoch, at most: a window at a random
+            place. Shorter windows of more users make quicker steps; scoring reads `model.max_length` events.
         learning_rate: the highest rate of AdamW.
         weight_decay: of AdamW; biases, norms and scores of single items are left out.
         patience: epochs without a better validation figure before it stops. By default it never does: the
             rate falls to zero, and the last epochs gain the most.
-        judged: on how many validation requests, at most, each epoch is measured; drawn by the seed. A
-            thousand are too few to tell one epoch from the next.
+        max_validation_requests: on how many validation requests, at most, each epoch is measured; drawn by
+            the seed. A thousand are too few to tell one epoch from the next.
         negatives: 0 for the softmax over the whole catalogue at every position; or how many items to draw for
             each step, from which the softmax is estimated (`imtlib.losses.sampled_softmax`). By default the
             whole catalogue up to `WHOLE` items, and `DRAWN` negatives beyond.
         augmentation: how the windows are changed (`imtlib.training.augmentation`); by default not at all.
-        hide: share of the modalities of items that is hidden at each step
+        modality_dropout: share of the modalities of items that is hidden at each step
             (`imtlib.training.modality_dropout`), for a model that was made with several.
-        lessons: which events of `split.train` are to be predicted, bool `(events,)`; by default all. For a
-            log that knows only the day, `imtlib.evaluation.protocols.alone` leaves out what has no order.
-        like_lengths: whether users of like length share a batch, so that little is padding; or any users do,
-            and each batch is more like the whole.
+        target_mask: which events of `split.train` are to be predicted, bool `(events,)`; by default all. For
+            a log that knows only the day, `imtlib.evaluation.protocols.untied_events` leaves out what has no
+            order.
+        bucket_by_length: whether users of like length share a batch, so that little is padding; or any users
+            do, and each batch is more like the whole.
         keep: whose weights the model has in the end: those of the `"best"` epoch by the validation figure, or
             of the `"last"`, where no small validation set can choose wrongly.
         seed: of windows, order, negatives and dropout. The weights' own first values come from
@@ -131,23 +136,28 @@ def fit(
 
     Raises:
         ModelFileError: the folder holds a run with other settings, another model or another split.
-        ValueError: there is no event to learn from, or none to choose by; a count is below 1; `stretch` is
-            too short for the positions of a SASRec; `keep` is neither of the two; `lessons` has another
-            shape; `hide` is not from 0 to below 1, or there are no modalities to hide.
+        ValueError: there is no event to learn from, or none to choose by; a count is below 1; `window_length`
+            is too short for the positions of a SASRec; `keep` is neither of the two; `target_mask` has
+            another shape; `modality_dropout` is not from 0 to below 1, or there are no modalities to hide.
     """
     if keep not in ("best", "last"):
         raise ValueError(f"unknown keep={keep!r}: choose 'best' or 'last'")
-    for name, count in {"epochs": epochs, "batch": batch, "stretch": stretch, "judged": judged}.items():
+    for name, count in {
+        "epochs": epochs,
+        "batch": batch,
+        "window_length": window_length,
+        "max_validation_requests": max_validation_requests,
+    }.items():
         if count < 1:
             raise ValueError(f"{name}={count} must be 1 or more")
     if negatives is None:
         negatives = 0 if len(split.train.catalogue.items) <= WHOLE else DRAWN
     batches = TrainingBatches(
-        split.train, batch, stretch, seed, negatives, augmentation, lessons, like_lengths
+        split.train, batch, window_length, seed, negatives, augmentation, target_mask, bucket_by_length
     )
     if not len(batches) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
-    _check_positions(model, split.train, stretch)
+    _check_positions(model, split.train, window_length)
     steps = len(batches)
     optimizer = keras.optimizers.AdamW(
         WarmCosine(learning_rate, steps, steps * epochs), weight_decay=weight_decay, global_clipnorm=5.0
@@ -165,21 +175,21 @@ def fit(
         "events": digest(split.train, np.full(len(split.train), TRAIN, np.int8)),
         "epochs": epochs,
         "batch": batch,
-        "stretch": stretch,
+        "window_length": window_length,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
-        "judged": judged,
+        "max_validation_requests": max_validation_requests,
         "negatives": negatives,
         "augmentation": None if augmentation is None else asdict(augmentation),
         "seed": seed,
-        "lessons": None if lessons is None else sha256(lessons.tobytes()).hexdigest(),
-        "like_lengths": like_lengths,
+        "target_mask": None if target_mask is None else sha256(target_mask.tobytes()).hexdigest(),
+        "bucket_by_length": bucket_by_length,
         # Which weights there are and which may change: an adapted model is another.
         "weights": sha256(str([(w.shape, w.trainable) for w in model.weights]).encode()).hexdigest(),
-        **_modalities(model, hide),
+        **_modalities(model, modality_dropout),
     }
-    hiding = _hiding(model, hide, seed)
-    chosen = np.random.default_rng(seed).permutation(len(split.valid))[:judged]
+    hiding = _hiding(model, modality_dropout, seed)
+    chosen = np.random.default_rng(seed).permutation(len(split.valid))[:max_validation_requests]
     valid = split.valid.select(np.sort(chosen))
     with tempfile.TemporaryDirectory() as own:
         run = _Run(model, valid, batches, Path(folder or own), settings, patience, progress)
@@ -199,14 +209,18 @@ def fit(
 
 
 def _check_positions(
-    model: InterestMigrationModel | SequenceBaseline, log: BehaviourLog, stretch: int
+    model: InterestMigrationModel | SequenceBaseline, log: BehaviourLog, window_length: int
 ) -> None:
     """Self-attention has an embedding for each position, and must learn all that it will score from."""
     read = min(model.max_length, int(np.diff(log.starts).max()) - 1)
-    if isinstance(model, SequenceBaseline) and model.settings["encoder"] == "sasrec" and read >= stretch:
+    if (
+        isinstance(model, SequenceBaseline)
+        and model.settings["encoder"] == "sasrec"
+        and read >= window_length
+    ):
         raise ValueError(
-            f"stretch={stretch} teaches {stretch - 1} positions, and scoring reads {read}: fit with "
-            f"stretch={read + 1}, or make the model with max_length={stretch - 1}"
+            f"window_length={window_length} teaches {window_length - 1} positions, and scoring reads {read}: "
+            f"fit with window_length={read + 1}, or make the model with max_length={window_length - 1}"
         )
 
 
@@ -214,23 +228,26 @@ def _fused(model: InterestMigrationModel | SequenceBaseline) -> FusedItems | Non
     return model.fused if isinstance(model, InterestMigrationModel) else None
 
 
-def _modalities(model: InterestMigrationModel | SequenceBaseline, hide: float) -> dict[str, Any]:
+def _modalities(model: InterestMigrationModel | SequenceBaseline, modality_dropout: float) -> dict[str, Any]:
     """What a run must have in common with the one that it goes on from; nothing where there is but the id."""
     fused = _fused(model)
-    return {} if fused is None else {"modalities": fused.fingerprint(), "hide": hide}
+    return {} if fused is None else {"modalities": fused.fingerprint(), "modality_dropout": modality_dropout}
 
 
-def _hiding(model: InterestMigrationModel | SequenceBaseline, hide: float, seed: int) -> list[Hiding]:
-    if not 0 <= hide < 1:
-        raise ValueError(f"hide={hide} is not from 0 to below 1")
-    if not hide:
+def _hiding(
+    model: InterestMigrationModel | SequenceBaseline, modality_dropout: float, seed: int
+) -> list[Hiding]:
+    if not 0 <= modality_dropout < 1:
+        raise ValueError(f"modality_dropout={modality_dropout} is not from 0 to below 1")
+    if not modality_dropout:
         return []
     fused = _fused(model)
     if fused is None:
         raise ValueError(
-            f"hide={hide} has nothing to hide: make the model with modalities=describe(…), or leave it out"
+            f"modality_dropout={modality_dropout} has nothing to hide: make the model with "
+            f"modalities=describe(…), or leave it out"
         )
-    return [Hiding(fused, hide, seed)]
+    return [Hiding(fused, modality_dropout, seed)]
 
 
 def _dataset(batches: TrainingBatches) -> tf.data.Dataset:
@@ -253,7 +270,7 @@ class _Run(keras.callbacks.Callback):
     def __init__(
         self,
         model: InterestMigrationModel | SequenceBaseline,
-        valid: Part,
+        valid: EvaluationSet,
         batches: TrainingBatches,
         folder: Path,
         settings: dict[str, Any],
@@ -306,7 +323,7 @@ class _Run(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Seed the windows, the order and every dropout mask of the epoch."""
         self.batches.epoch, self.began = epoch, time.perf_counter()
-        for place, layer in enumerate(self.subject._flatten_layers()):
+        for place, layer in enumerate(all_layers(self.subject)):
             if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
                 rng = np.random.default_rng([self.batches.seed, epoch, place])
                 layer.seed_generator.state.assign(rng.integers(0, 2**31, 2))

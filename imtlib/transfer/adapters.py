@@ -18,9 +18,10 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from imtlib.encoding import Tensor
+from imtlib.layers.backend import all_layers, stored_matrix
 from imtlib.model import InterestMigrationModel
 from imtlib.transfer.remapping import Carried
+from imtlib.types import Tensor
 
 HEADS = ("interest_points", "item_query", "current_interest", "migration_matrix", "sharing")
 """Attributes of the model: the steps after attention."""
@@ -82,8 +83,8 @@ def adapt(carried: Carried, how: str, rank: int = 4) -> Counts:
     if rank < 1:
         raise ValueError(f"rank={rank} must be at least 1")
     model = carried.model
-    told = set() if model.fused is None else {id(v) for v in model.fused.told}
-    if not all(v.trainable or id(v) in told for v in (*model.embedding.weights, model.item_bias)):
+    given = set() if model.fused is None else {id(v) for v in model.fused.given}
+    if not all(v.trainable or id(v) in given for v in (*model.embedding.weights, model.item_bias)):
         raise ValueError("the model was adapted before: carry the source over again")
     if how == "all":
         return _counts(carried)
@@ -112,10 +113,10 @@ def _chosen(model: InterestMigrationModel, how: str, rank: int) -> Iterator[kera
 
 def _low_rank(model: InterestMigrationModel, rank: int) -> Iterator[keras.Variable]:
     """Make an adapter beside every dense and embedding matrix that is larger than its adapter."""
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if not isinstance(layer, (keras.layers.Dense, keras.layers.EinsumDense, keras.layers.Embedding)):
             continue
-        matrix = layer._embeddings if isinstance(layer, keras.layers.Embedding) else layer._kernel
+        matrix = stored_matrix(layer)
         if not matrix.trainable:
             continue
         if rank * sum(matrix.shape) >= matrix.numpy().size:

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.item_features import Modalities
+from imtlib.data.log import BehaviourLog
 from imtlib.errors import UnknownNameError
+from imtlib.layers.backend import stored_matrix
 from imtlib.layers.item_fusion import FusedItems
 from imtlib.model import InterestMigrationModel
+from imtlib.types import BoolArray, Float32Array
 
 Places = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-Float32 = NDArray[np.float32]
 Axes = tuple[str | None, ...]
 Weights = Sequence[tuple[keras.Variable, Axes]]
 
@@ -155,9 +156,9 @@ def carry_over(
             "the source has adapters of its own: save it and load it, which folds them in, first"
         )
     named = {id(variable): axes for variable, axes in named_weights(model)}
-    told = set() if model.fused is None else {id(variable) for variable in model.fused.told}
+    given = set() if model.fused is None else {id(variable) for variable in model.fused.given}
     for variable, known in zip(model.weights, source.weights, strict=True):
-        if id(variable) not in told:
+        if id(variable) not in given:
             axes = named.get(id(variable), ())
             variable.assign(_carried(np.asarray(known), np.asarray(variable), axes, matching))
     return Carried(model, matching)
@@ -182,9 +183,9 @@ def named_weights(model: InterestMigrationModel) -> Weights:
     """The weights of a model that count names, each with the kind of name along its axes, or `None`."""
     embedding, matrix, sharing = model.embedding, model.migration_matrix, model.sharing
     found: list[tuple[keras.Variable, Axes]] = [
-        (embedding.item._embeddings if model.fused is None else model.fused.own, ("item", None)),
-        (embedding.scenario._embeddings, ("scenario", None)),
-        (embedding.behaviour._embeddings, ("behaviour", None)),
+        (stored_matrix(embedding.item) if model.fused is None else model.fused.own, ("item", None)),
+        (stored_matrix(embedding.scenario), ("scenario", None)),
+        (stored_matrix(embedding.behaviour), ("behaviour", None)),
         (model.item_bias, ("item",)),
         (matrix.common, ("from", "interest")),
         (matrix.by_scenario, ("scenario", "from", "interest")),
@@ -192,19 +193,19 @@ def named_weights(model: InterestMigrationModel) -> Weights:
         (matrix.right, (None, "interest")),
     ]
     for head in (model.interest_points.dense, model.current_interest.dense):
-        found += [(head._kernel, (None, "interest")), (head.bias, ("interest",))]
+        found += [(stored_matrix(head), (None, "interest")), (head.bias, ("interest",))]
     if model.settings["successors"]:
-        found.append((model.successors._embeddings, ("after", None)))
+        found.append((stored_matrix(model.successors), ("after", None)))
     if model.settings["sharing"] == "gate":
         found.append((sharing.own, ("scenario", None)))
     if model.settings["sharing"] == "star":
         found += [(sharing.own, ("scenario", None, None)), (sharing.own_bias, ("scenario", None))]
     if model.encoder.has_profile:
-        found.append((model.encoder.from_profile._kernel, ("feature", None)))
+        found.append((stored_matrix(model.encoder.from_profile), ("feature", None)))
     return found
 
 
-def _carried(known: Float32, fresh: Float32, axes: Axes, matching: Matching) -> Float32:
+def _carried(known: Float32Array, fresh: Float32Array, axes: Axes, matching: Matching) -> Float32Array:
     """One weight: along each named axis the known places in the new order, and their mean where it is new."""
     value = known
     for number, axis in enumerate(axes):
@@ -227,3 +228,11 @@ def _new(axes: Axes, shape: tuple[int, ...], matching: Matching) -> BoolArray:
         if axis is not None:
             np.moveaxis(where, number, 0)[matching.new(axis)] = True
     return where
+
+
+def titles(log: BehaviourLog) -> list[str] | None:
+    """Name items by title and year, to match items of two logs; `None` if it lacks either."""
+    table = log.item_features
+    if not {"title", "year"} <= set(table.columns):
+        return None
+    return [f"{title} ({year})" for title, year in zip(table["title"], table["year"], strict=True)]

@@ -11,7 +11,8 @@ from support.worlds import random_histories, trained
 from imtlib.analysis.attention_weights import effective_number, weights_at_end
 from imtlib.book.attention_arcs import arcs_figure, short_title
 from imtlib.book.flow_diagram import flow_figure, merge_small
-from imtlib.training.batches import inputs, real_events
+from imtlib.data.inputs import inputs
+from imtlib.layers.ops import real_events
 
 FLOW = np.array([[4.0, 1.0, 0.0], [2.0, 6.0, 0.5], [0.5, 0.0, 1.0]])
 

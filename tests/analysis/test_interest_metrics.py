@@ -17,7 +17,7 @@ from imtlib.analysis.interest_metrics import (
     evaluate_interests,
     reliability,
 )
-from imtlib.data.histories import Part
+from imtlib.data.histories import EvaluationSet
 from imtlib.errors import LogError
 from imtlib.model import InterestMigrationModel
 from imtlib.recommendation import responsibility
@@ -51,11 +51,11 @@ def test_reliability_is_that_of_scikit_learn() -> None:
     assert np.isnan(reliability(np.full(3, 0.05), np.zeros(3)).said[1:]).all()
 
 
-def requests(lengths: list[int]) -> Part:
+def requests(lengths: list[int]) -> EvaluationSet:
     names = small_catalogue()
     histories = random_histories(names, lengths)
     target = np.random.default_rng(3).integers(0, len(names.items), len(lengths)).astype(np.int32)
-    return Part(histories, target, np.arange(len(lengths), dtype=np.int32), "test")
+    return EvaluationSet(histories, target, np.arange(len(lengths), dtype=np.int32), "test")
 
 
 def test_report_by_hand() -> None:
@@ -76,7 +76,7 @@ def test_report_by_hand() -> None:
 
 def test_scenarios_and_intervals_are_those_of_their_requests() -> None:
     model, part = trained("state"), requests([0, 3, 9, 9, 14] * 8)
-    part = Part(part.histories, part.target, np.repeat(np.arange(20, dtype=np.int32), 2), "test")
+    part = EvaluationSet(part.histories, part.target, np.repeat(np.arange(20, dtype=np.int32), 2), "test")
     found = evaluate_interests(model, part)
     assert list(found.by_scenario) == list(part.histories.catalogue.scenarios)
     for code, name in enumerate(found.by_scenario):
@@ -130,9 +130,9 @@ def test_rows_are_calibrated_when_the_items_are_drawn_from_the_model_itself() ->
     part = requests([6, 9, 12, 15] * 500)
     p = np.exp(model.score(part.histories).astype(float))
     drawn = (p.cumsum(axis=1) < rng.random((len(part), 1)) * p.sum(axis=1, keepdims=True)).sum(axis=1)
-    its_own = Part(part.histories, drawn.astype(np.int32), part.user, "drawn")
+    its_own = EvaluationSet(part.histories, drawn.astype(np.int32), part.user, "drawn")
     assert evaluate_interests(model, its_own).row_error < 0.05
-    other = Part(part.histories, np.zeros(2000, np.int32), part.user, "always the first item")
+    other = EvaluationSet(part.histories, np.zeros(2000, np.int32), part.user, "always the first item")
     assert evaluate_interests(model, other).row_error > 0.12
 
 

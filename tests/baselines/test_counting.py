@@ -115,7 +115,7 @@ def test_last_of_one_is_the_chain_and_every_row_is_a_distribution() -> None:
 
 def test_refuses_bad_input() -> None:
     log, other = log_of({"u": "abc"}), log_of({"u": "abcd"})
-    empty = log.where(np.zeros(3, bool))
+    empty = log.filter(np.zeros(3, bool))
     for baseline in (Popularity, Transitions, SmoothedTransitions):
         with pytest.raises(LogError, match="nothing to count"):
             baseline(empty)

@@ -12,11 +12,11 @@ from support.worlds import random_histories, small_catalogue
 from imtlib.baselines.sequential import SequenceBaseline
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
+from imtlib.data.inputs import inputs
 from imtlib.data.splits import leave_one_out
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
 from imtlib.simulation.simulator import simulate
-from imtlib.training.batches import inputs
 from imtlib.training.trainer import fit
 
 ENCODERS = ("gru", "sasrec", "sasrec told interests")
@@ -24,7 +24,7 @@ ENCODERS = ("gru", "sasrec", "sasrec told interests")
 
 def which(name: str) -> dict[str, Any]:
     """The arguments that a name stands for."""
-    return {"encoder": name.split()[0], "told_interests": name.endswith("interests")}
+    return {"encoder": name.split()[0], "given_interests": name.endswith("interests")}
 
 
 def made(name: str) -> SequenceBaseline:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.worlds import random_histories, small_catalogue
 
 from imtlib.checkpoints import load_model
+from imtlib.data.inputs import inputs
 from imtlib.data.item_features import Modalities, describe
 from imtlib.data.log import BehaviourLog
 from imtlib.data.queries import Event
@@ -24,7 +25,7 @@ from imtlib.errors import LogError, ModelFileError
 from imtlib.layers.item_fusion import Bag, FusedItems
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
-from imtlib.training.batches import inputs
+from imtlib.streaming import Session
 from imtlib.training.modality_dropout import hidden_at_random
 from imtlib.training.trainer import fit
 
@@ -46,7 +47,7 @@ def films() -> BehaviourLog:
     )
     events = pd.concat([events, events.assign(user=3, item="f")[:1]])
     log = read_log(events, items=items, interest_separator=" ")
-    return log.where(np.array(log.catalogue.items)[log.item] != "f")
+    return log.filter(np.array(log.catalogue.items)[log.item] != "f")
 
 
 def given_of(catalogue_size: int = 12, known: int = 10, seed: int = 3) -> Modalities:
@@ -306,7 +307,8 @@ def test_known_by_the_id_alone_it_is_the_plain_model() -> None:
 def test_event_after_event_it_says_what_it_says_of_the_whole() -> None:
     model = small_model(given_of())
     names, one = model.catalogue, random_histories(model.catalogue, [6])
-    state = model.start(one.profile[0])
+    session = Session(model)
+    state = session.start(one.profile[0])
     for event in range(6):
         named = Event(
             names.items[one.item[event]],
@@ -314,9 +316,9 @@ def test_event_after_event_it_says_what_it_says_of_the_whole() -> None:
             names.behaviours[one.behaviour[event]],
             int(one.time[event]),
         )
-        state = model.step(state, named)
+        state = session.step(state, named)
     scenario = names.scenarios[one.request_scenario[0]]
-    alone = model.score_state(state, scenario, int(one.request_time[0]))
+    alone = session.score(state, scenario, int(one.request_time[0]))
     np.testing.assert_allclose(alone, model.score(one)[0], atol=1e-5)
 
 
@@ -371,28 +373,34 @@ def test_hidden_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: Path)
         keras.utils.set_random_seed(1)
         return InterestMigrationModel.for_log(split.train, told, units=8, heads=2, dropout=0.3)
 
-    options = {"epochs": 3, "batch": 16, "learning_rate": 0.01, "judged": 9, "progress": False}
+    options = {
+        "epochs": 3,
+        "batch": 16,
+        "learning_rate": 0.01,
+        "max_validation_requests": 9,
+        "progress": False,
+    }
     whole = new_model()
-    history = fit(whole, split, hide=0.4, **options)
+    history = fit(whole, split, modality_dropout=0.4, **options)
     stopped = new_model()
     with pytest.raises(KeyboardInterrupt):
-        fit(stopped, split, hide=0.4, folder=tmp_path, callbacks=[_Stops()], **options)
+        fit(stopped, split, modality_dropout=0.4, folder=tmp_path, callbacks=[_Stops()], **options)
     for model in (whole, stopped):
         np.testing.assert_array_equal(model.fused.shown, told.present)
     resumed = new_model()
-    assert fit(resumed, split, hide=0.4, folder=tmp_path, **options) == history
+    assert fit(resumed, split, modality_dropout=0.4, folder=tmp_path, **options) == history
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     with pytest.raises(ModelFileError, match="run with other hide"):
         fit(new_model(), split, folder=tmp_path, **options)
     told = describe(split.train, vectors={"image": -image})
     with pytest.raises(ModelFileError, match="run with other modalities"):
-        fit(new_model(), split, hide=0.4, folder=tmp_path, **options)
+        fit(new_model(), split, modality_dropout=0.4, folder=tmp_path, **options)
 
 
 def test_hiding_needs_something_to_hide(split: Split) -> None:
     model = InterestMigrationModel.for_log(split.train, units=16)
-    with pytest.raises(ValueError, match=r"hide=0\.3 has nothing to hide"):
-        fit(model, split, hide=0.3)
-    with pytest.raises(ValueError, match="hide=1 is not from 0 to below 1"):
-        fit(model, split, hide=1)
+    with pytest.raises(ValueError, match=r"modality_dropout=0\.3 has nothing to hide"):
+        fit(model, split, modality_dropout=0.3)
+    with pytest.raises(ValueError, match="modality_dropout=1 is not from 0 to below 1"):
+        fit(model, split, modality_dropout=1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imtlib.data.histories import Part
+from imtlib.data.histories import EvaluationSet
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
 from imtlib.data.splits import leave_one_out, time_split
@@ -34,7 +34,7 @@ def by_hand(table: list[tuple[str, int]]) -> dict[str, list[tuple[int, str]]]:
     return {user: sorted(life, key=lambda event: event[0]) for user, life in lives.items()}
 
 
-def requests(log: BehaviourLog, part: Part) -> dict[str, tuple[list[str], str, int, str]]:
+def requests(log: BehaviourLog, part: EvaluationSet) -> dict[str, tuple[list[str], str, int, str]]:
     """History, target, time and scenario of each user's request, in names."""
     names, known = log.catalogue, part.histories
     return {
@@ -153,7 +153,7 @@ def test_what_cannot_be_split_says_why() -> None:
         time_split(log, 30, 5)
     with pytest.raises(LogError, match="not a moment: 'later'"):
         time_split(log, "later")
-    empty = log.where(np.zeros(len(log), bool))
+    empty = log.filter(np.zeros(len(log), bool))
     for split in (leave_one_out, lambda log: time_split(log, 0.5)):
         with pytest.raises(LogError):
             split(empty)

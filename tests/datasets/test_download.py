@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from imtlib.datasets.download import Download, Source, WebFolder, cache_folder, fetch
+from imtlib.datasets.download import Download, DownloadSource, WebFolder, cache_folder, fetch
 from imtlib.errors import DownloadError
 
 FILES = {"a.txt": b"one\n" * 1000, "b.txt": b"two\n"}
@@ -78,11 +78,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "pack"
 
 
-def source(url: str, content: bytes = ARCHIVE, archive: str = "pack.zip") -> Source:
-    return Source(archive, digest(content), url, take)
+def source(url: str, content: bytes = ARCHIVE, archive: str = "pack.zip") -> DownloadSource:
+    return DownloadSource(archive, digest(content), url, take)
 
 
-def download(*sources: Source | WebFolder) -> Download:
+def download(*sources: DownloadSource | WebFolder) -> Download:
     return Download("Pack", "pack", {n: digest(c) for n, c in FILES.items()}, sources, "Terms: be kind.")
 
 
@@ -231,7 +231,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def on_index(site: Site, content: bytes) -> Download:
     return download(
-        Source("imtpack-1.0-py3-none-any.whl", digest(content), f"{site.url}/gone.whl", take, "imtpack==1.0")
+        DownloadSource(
+            "imtpack-1.0-py3-none-any.whl", digest(content), f"{site.url}/gone.whl", take, "imtpack==1.0"
+        )
     )
 
 

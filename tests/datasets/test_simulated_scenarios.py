@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from matplotlib.patches import PathPatch
 
-from imtlib import pretrained
+from imtlib import checkpoints
 from imtlib.analysis.cross_scenario import true_between
 from imtlib.book.chord_diagram import chord_figure, comets
 from imtlib.book.results import as_report_by_scenario
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.datasets.registry import load_dataset
-from imtlib.datasets.simulated_scenarios import WHERE, between, late, unlike
+from imtlib.datasets.simulated import WHERE, between, late, unlike
 from imtlib.errors import LogError
 from imtlib.evaluation.ablations import without_scenarios
-from imtlib.evaluation.per_scenario import OneModelEach, alone
+from imtlib.evaluation.per_scenario import PerScenarioModel, only_scenario
 from imtlib.evaluation.ranking import evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
@@ -91,14 +91,14 @@ def test_who_is_not_told_sees_one_scenario_and_the_same_requests(split: Split) -
 
 def test_each_model_learns_from_its_scenario_and_from_no_other(split: Split, tmp_path: Path) -> None:
     models = each_for_log(split.train, units=16, heads=1)
-    assert isinstance(models, OneModelEach)
+    assert isinstance(models, PerScenarioModel)
     before = {code: model.score(split.test.histories) for code, model in models.models.items()}
     history = fit_each(models, split, folder=tmp_path, epochs=1, batch=16, seed=0, progress=False)
     assert [(row["scenario"], row["epoch"]) for row in history] == [(0, 1), (1, 1)]
     for code, model in models.models.items():
         assert np.abs(model.score(split.test.histories) - before[code]).max() > 0.01
         kept = json.loads((tmp_path / str(code) / "run.json").read_text("utf8"))
-        assert kept["settings"]["split"] == alone(split, NAMES[code]).hash
+        assert kept["settings"]["split"] == only_scenario(split, NAMES[code]).hash
     assert np.isfinite(evaluate(models, split.test)["log loss"])
 
 
@@ -119,10 +119,10 @@ def test_a_card_may_name_the_data_set_of_its_model(
     split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = InterestMigrationModel.for_log(split.train, units=16, heads=1)
-    pretrained.keep_pretrained(model, "mine-seed7", tmp_path, {"dataset": "mine"})
+    checkpoints.keep_pretrained(model, "mine-seed7", tmp_path, {"dataset": "mine"})
     asked: list[str] = []
-    monkeypatch.setattr(pretrained, "load_dataset", lambda name: asked.append(name) or split.train)
-    back = pretrained.load_pretrained("mine-seed7", tmp_path)
+    monkeypatch.setattr(checkpoints, "load_dataset", lambda name: asked.append(name) or split.train)
+    back = checkpoints.load_pretrained("mine-seed7", tmp_path)
     assert asked == ["mine"]
     np.testing.assert_array_equal(back.score(split.test.histories), model.score(split.test.histories))
 

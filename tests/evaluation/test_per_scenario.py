@@ -1,4 +1,4 @@
-"""One model for each scenario sees its own alone; and sharing is judged where the answer is known."""
+"""One model for each scenario sees its own only_scenario; and sharing is judged where the answer is known."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import LogError, ModelFileError, UnknownNameError
-from imtlib.evaluation.per_scenario import OneModelEach, alone, negative_transfer, own_scenario
+from imtlib.evaluation.per_scenario import PerScenarioModel, negative_transfer, only_scenario, own_scenario
 from imtlib.evaluation.ranking import Report, evaluate
 from imtlib.simulation.simulator import simulate
 
@@ -58,7 +58,7 @@ def test_a_history_keeps_the_events_of_its_own_scenario() -> None:
 
 
 def test_a_share_of_a_split_knows_its_scenario_alone(split: Split) -> None:
-    shares = {name: alone(split, name) for name in NAMES}
+    shares = {name: only_scenario(split, name) for name in NAMES}
     for code, share in enumerate(shares.values()):
         assert set(share.train.scenario) == {code}
         assert share.train.users == split.train.users
@@ -71,17 +71,17 @@ def test_a_share_of_a_split_knows_its_scenario_alone(split: Split) -> None:
     assert sum(len(share.train) for share in shares.values()) == len(split.train)
     assert len({share.hash for share in shares.values()} | {split.hash}) == 4
     with pytest.raises(UnknownNameError, match="'radio'"):
-        alone(split, "radio")
-    nothing = replace(split, train=split.train.where(split.train.scenario != 1))
+        only_scenario(split, "radio")
+    nothing = replace(split, train=split.train.filter(split.train.scenario != 1))
     with pytest.raises(LogError, match="'video'"):
-        alone(nothing, "video")
+        only_scenario(nothing, "video")
 
 
 def test_each_request_goes_to_the_model_of_its_scenario() -> None:
     names = small_catalogue()
     models = {name: Remembers(names, number) for number, name in enumerate(NAMES)}
     histories = random_histories(names, [6, 0, 1, 9, 4, 3, 8])
-    score = OneModelEach(dict(reversed(models.items()))).score(histories)
+    score = PerScenarioModel(dict(reversed(models.items()))).score(histories)
     assert score.shape == (7, 12)
     assert score.dtype == np.float32
     np.testing.assert_array_equal(score[:, 0], histories.request_scenario)
@@ -89,13 +89,13 @@ def test_each_request_goes_to_the_model_of_its_scenario() -> None:
         for shown in model.shown:
             assert set(shown.scenario) <= {code}
             assert set(shown.request_scenario) == {code}
-    assert OneModelEach(models).score(histories.select(slice(0, 0))).shape == (0, 12)
+    assert PerScenarioModel(models).score(histories.select(slice(0, 0))).shape == (0, 12)
 
 
 def test_it_is_evaluated_like_any_scorer_and_says_what_each_model_says(split: Split) -> None:
-    shares = {name: alone(split, name) for name in NAMES}
+    shares = {name: only_scenario(split, name) for name in NAMES}
     models = {name: SmoothedTransitions(share.train) for name, share in shares.items()}
-    each = OneModelEach(models)
+    each = PerScenarioModel(models)
     report, score = evaluate(each, split.test), each.score(split.test.histories)
     for code, (name, share) in enumerate(shares.items()):
         here = split.test.histories.request_scenario == code
@@ -109,14 +109,14 @@ def test_wrong_models_are_refused(split: Split) -> None:
     names = small_catalogue()
     histories = random_histories(names, [6, 0, 1, 9])
     with pytest.raises(ValueError, match="no model is given"):
-        OneModelEach({})
+        PerScenarioModel({})
     with pytest.raises(UnknownNameError, match="'radio'"):
-        OneModelEach({"radio": Remembers(names, 0)})
+        PerScenarioModel({"radio": Remembers(names, 0)})
     with pytest.raises(ModelFileError, match="different catalogues"):
-        OneModelEach({"shop": Remembers(names, 0), "video": Remembers(split.train.catalogue, 0)})
+        PerScenarioModel({"shop": Remembers(names, 0), "video": Remembers(split.train.catalogue, 0)})
     histories = replace(histories, request_scenario=np.full(4, 2, np.int32))
     with pytest.raises(UnknownNameError, match="'news', for which no model"):
-        OneModelEach({"shop": Remembers(names, 0)}).score(histories)
+        PerScenarioModel({"shop": Remembers(names, 0)}).score(histories)
 
 
 def reports(better: tuple[int, int, int]) -> tuple[Report, Report]:
@@ -173,9 +173,9 @@ def test_sharing_helps_where_all_is_the_same_and_hurts_where_nothing_is(
 ) -> None:
     """Transitions counted over all scenarios, against those counted in each."""
     mixed = a_split(specific)
-    models = {name: Transitions(alone(mixed, name).train) for name in NAMES}
+    models = {name: Transitions(only_scenario(mixed, name).train) for name in NAMES}
     shared = evaluate(Transitions(mixed.train), mixed.test)
-    each = evaluate(OneModelEach(models), mixed.test)
+    each = evaluate(PerScenarioModel(models), mixed.test)
     found = negative_transfer(shared, each, "log loss", draws=300)
     assert set(found["verdict"]) <= {verdict, "undecided"}
     assert verdict in set(found["verdict"])

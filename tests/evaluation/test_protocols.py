@@ -17,12 +17,12 @@ from imtlib.data.reader import read_log
 from imtlib.data.splits import leave_one_out, time_split
 from imtlib.errors import LogError, ModelFileError, UnknownNameError
 from imtlib.evaluation.protocols import (
-    InScenario,
-    alone,
+    RestrictToScenario,
     draw_negatives,
+    drop_tied_requests,
     evaluate_sampled,
     items_of_scenarios,
-    untied,
+    untied_events,
 )
 from imtlib.evaluation.ranking import evaluate
 
@@ -72,7 +72,7 @@ def test_items_of_scenarios_are_those_with_an_event_there() -> None:
 
 def test_in_scenario_ranks_the_unseen_items_of_the_requests_scenario_alone(small: BehaviourLog) -> None:
     test, belongs, model = leave_one_out(small).test, items_of_scenarios(small), Fixed(small)
-    report = evaluate(InScenario(model, belongs), test, ks=(1, 3))
+    report = evaluate(RestrictToScenario(model, belongs), test, ks=(1, 3))
     for row, target in enumerate(test.target):
         history = test.histories.select(np.array([row]))
         score = model.score(history)[0]
@@ -177,7 +177,7 @@ def test_what_cannot_be_evaluated_is_told(small: BehaviourLog) -> None:
     with pytest.raises(ValueError, match=r"belongs has shape \(20, 2\), expected \(2, 20\)"):
         evaluate_sampled(model, test, belongs.T, drawn=2)
     with pytest.raises(ValueError, match=r"belongs has shape"):
-        InScenario(model, belongs[:1])
+        RestrictToScenario(model, belongs[:1])
     with pytest.raises(ValueError, match="must be positive"):
         evaluate_sampled(model, test, belongs, drawn=2, ks=())
     with pytest.raises(ValueError, match="count=0 must be positive"):
@@ -200,7 +200,7 @@ def days(times: dict[str, list[int]]) -> BehaviourLog:
 def test_untied_keeps_the_targets_that_are_alone_in_their_second() -> None:
     log = days({"clear": [1, 1, 2, 3], "end": [1, 2, 3, 3], "middle": [1, 2, 2, 3], "all": [5, 5, 5, 5]})
     split = leave_one_out(log)
-    kept = untied(split, log)
+    kept = drop_tied_requests(split, log)
     assert [log.users[code] for code in kept.test.user] == ["clear", "middle"]
     assert [log.users[code] for code in kept.valid.user] == ["clear"]
     assert kept.test.histories.item.tolist() == split.test.select(np.array([0, 2])).histories.item.tolist()
@@ -210,7 +210,7 @@ def test_untied_keeps_the_targets_that_are_alone_in_their_second() -> None:
         "requests, 2 of 4 test requests."
     )
     assert kept.hash != split.hash
-    assert untied(leave_one_out(log), log).hash == kept.hash
+    assert drop_tied_requests(leave_one_out(log), log).hash == kept.hash
 
 
 def test_alone_are_the_events_that_share_their_second_with_none_of_their_user() -> None:
@@ -225,25 +225,25 @@ def test_alone_are_the_events_that_share_their_second_with_none_of_their_user() 
         ("b", 3, 9),
     ]
     log = read_log(pd.DataFrame(rows, columns=["user", "item", "time"]), scenario=None, behaviour=None)
-    assert alone(log).tolist() == [True, False, False, False, True, True, False, False]
-    assert alone(log.where(alone(log))).all()
+    assert untied_events(log).tolist() == [True, False, False, False, True, True, False, False]
+    assert untied_events(log.filter(untied_events(log))).all()
 
 
 def test_untied_looks_at_one_user_at_a_time() -> None:
     log = days({"a": [1, 2, 3], "b": [3, 4, 5], "c": [0, 1, 2]})
-    kept = untied(leave_one_out(log), log)
+    kept = drop_tied_requests(leave_one_out(log), log)
     assert len(kept.test) == len(kept.valid) == 3
 
 
 def test_untied_serves_any_split_and_tells_what_it_cannot() -> None:
     log = days({"a": [1, 2, 5, 8, 8], "b": [1, 3, 6, 9], "c": [2, 4, 5, 7, 8]})
-    kept = untied(time_split(log, at=7, valid_at=5), log)
+    kept = drop_tied_requests(time_split(log, at=7, valid_at=5), log)
     assert [log.users[code] for code in kept.test.user] == ["b", "c"]
     tied = days({"a": [1, 2, 2], "b": [1, 3, 3]})
     with pytest.raises(LogError, match="each target of the valid part shares its time"):
-        untied(leave_one_out(tied), tied)
+        drop_tied_requests(leave_one_out(tied), tied)
     with pytest.raises(LogError, match="the valid part asks for events that are not in this log"):
-        untied(leave_one_out(log), days({"a": [11, 12, 13], "b": [12, 13, 14], "c": [1, 2, 3]}))
+        drop_tied_requests(leave_one_out(log), days({"a": [11, 12, 13], "b": [12, 13, 14], "c": [1, 2, 3]}))
 
 
 def test_in_scenarios_keeps_the_catalogue_and_the_users_who_were_there(small: BehaviourLog) -> None:
@@ -288,7 +288,7 @@ def food_kitchen(tmp_path_factory: pytest.TempPathFactory) -> BehaviourLog:
 
 @pytest.mark.slow
 def test_the_floors_on_food_and_kitchen(food_kitchen: BehaviourLog) -> None:
-    split = untied(leave_one_out(food_kitchen), food_kitchen)
+    split = drop_tied_requests(leave_one_out(food_kitchen), food_kitchen)
     assert (len(split.valid), len(split.test)) == (3485, 4869)
     assert np.bincount(split.test.histories.request_scenario).tolist() == [1948, 2921]
     belongs = items_of_scenarios(food_kitchen)
@@ -298,16 +298,16 @@ def test_the_floors_on_food_and_kitchen(food_kitchen: BehaviourLog) -> None:
     assert [drawn.by_scenario[name]["HR@10"] for name in ("food", "kitchen")] == pytest.approx(
         [0.129, 0.101], abs=0.008
     )
-    whole = evaluate(InScenario(model, belongs), split.test, ks=(5, 10))
+    whole = evaluate(RestrictToScenario(model, belongs), split.test, ks=(5, 10))
     assert whole["HR@10"] == pytest.approx(0.0351, abs=0.0002)
 
 
 def test_ties_make_most_of_the_floor_on_a_market(tmp_path: Path) -> None:
     log = mirrored("xmarket", tmp_path).in_scenarios(["de"])
     split = leave_one_out(log)
-    clear = untied(split, log)
+    clear = drop_tied_requests(split, log)
     assert (len(split.test), len(clear.test)) == (1851, 1076)
-    model = InScenario(SmoothedTransitions(split.train), items_of_scenarios(log))
+    model = RestrictToScenario(SmoothedTransitions(split.train), items_of_scenarios(log))
     with_ties = evaluate(model, split.test, ks=(10,))
     without = evaluate(model, clear.test, ks=(10,))
     assert with_ties["HR@10"] == pytest.approx(0.285, abs=0.001)

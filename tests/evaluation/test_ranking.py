@@ -14,7 +14,8 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from imtlib.data.log import Catalogue, Histories, Part
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation.ranking import Report, evaluate
 
@@ -35,7 +36,7 @@ def part(
     target: list[int],
     user: list[int] | None = None,
     scenario: list[int] | None = None,
-) -> Part:
+) -> EvaluationSet:
     n = len(target)
     starts = np.concatenate([[0], np.cumsum([len(h) for h in histories])]).astype(np.int64)
     events = np.array([i for h in histories for i in h], np.int32)
@@ -53,7 +54,7 @@ def part(
         np.zeros((n, 0), np.float32),
     )
     users = np.array(user if user is not None else range(n), np.int32)
-    return Part(known, np.array(target, np.int32), users, "test")
+    return EvaluationSet(known, np.array(target, np.int32), users, "test")
 
 
 @dataclass

@@ -68,7 +68,7 @@ def test_every_model_gives_a_whole_result(model: str, small_world: None, tmp_pat
     assert kept["peak memory, MB"] > 100
     fitting = (MODELS | ABLATIONS | WAYS)[model].fitting
     if fitting is not None:
-        assert kept["fitting"]["stretch"] == fitting.get("stretch", 64)
+        assert kept["fitting"]["window_length"] == fitting.get("window_length", 64)
         assert kept["fitting"]["weight_decay"] == fitting.get("weight_decay", 0.01)
 
 
@@ -147,6 +147,6 @@ def test_scenarios_with_a_common_matrix_have_nothing_of_their_own_in_it() -> Non
     log, _ = simulate(60, 30, 4, ("shop", "video"), events=8, seed=3)
     split = leave_one_out(log)
     model = common_matrix(split.train, units=8, heads=2)
-    fit(model, split, epochs=1, batch=16, judged=5, progress=False)
+    fit(model, split, epochs=1, batch=16, max_validation_requests=5, progress=False)
     assert not np.any(model.migration_matrix.by_scenario)
     assert np.any(model.migration_matrix.common)

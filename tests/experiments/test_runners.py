@@ -34,7 +34,7 @@ def two_shops(users: int = 60, each: int = 20) -> imt.BehaviourLog:
 
 @pytest.mark.parametrize("name", ["smoothed-transitions", "plain", "shared", "each"])
 def test_two_domains_are_asked_by_both_protocols(name, tmp_path, monkeypatch) -> None:
-    fitting = {"epochs": 1, "judged": 5, "keep": "last", "progress": False}
+    fitting = {"epochs": 1, "max_validation_requests": 5, "keep": "last", "progress": False}
     for settings, how in (("PLAIN", "PLAINLY"), ("SETTINGS", "FITTING")):
         monkeypatch.setattr(domains, settings, {"units": 8, "heads": 2})
         monkeypatch.setattr(domains, how, fitting)
@@ -105,7 +105,7 @@ def test_new_items_are_asked_three_ways_and_with_each_modality_missing(tmp_path,
     log = replace(log, item_features=table)
     new = hold_out_items(log, share=0.2, least=1)
     monkeypatch.setattr(modalities, "SETTINGS", {"units": 8, "heads": 2})
-    monkeypatch.setattr(modalities, "FITTING", {"epochs": 1, "judged": 5, "keep": "last"})
+    monkeypatch.setattr(modalities, "FITTING", {"epochs": 1, "max_validation_requests": 5, "keep": "last"})
     found = modalities.run("id-title", 0, new, tmp_path)
     assert found["modalities"] == ["id", "text"]
     assert set(found["one missing"]) == {"id", "text"}
@@ -117,7 +117,9 @@ def test_new_users_are_asked_after_each_number_of_their_events(monkeypatch) -> N
     log, _ = imt.simulate(60, 40, 4, ("shop", "video"), events=14, seed=3)
     new = hold_out_users(log, 0.3, 10)
     monkeypatch.setitem(new_users.SETTINGS, "simulated-small", {"units": 8, "heads": 2})
-    monkeypatch.setitem(new_users.FITTING, "simulated-small", {"epochs": 1, "batch": 16, "judged": 5})
+    monkeypatch.setitem(
+        new_users.FITTING, "simulated-small", {"epochs": 1, "batch": 16, "max_validation_requests": 5}
+    )
     for name, asked in (
         ("popularity", [0, 1, 2, 5, 10]),
         ("model", [0, 1, 2, 5, 10]),

@@ -109,7 +109,7 @@ def test_padded_batches_hold_every_event_once(setup: Setup) -> None:
 
 @pytest.mark.slow
 def test_fit_is_let_go_for_an_epoch_at_a_time(setup: Setup) -> None:
-    run = OurRun(setup.gru(False), setup.split, epochs=2, batch=32, stretch=8)
+    run = OurRun(setup.gru(False), setup.split, epochs=2, batch=32, window_length=8)
     assert run.rows == []
     first = run.epoch()
     assert first is not None

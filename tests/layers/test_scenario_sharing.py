@@ -16,6 +16,7 @@ from imtlib.data.histories import Histories
 from imtlib.data.queries import Event
 from imtlib.layers.scenario_sharing import SHARINGS, ScenarioGate, Shared, StarDense
 from imtlib.model import InterestMigrationModel
+from imtlib.streaming import Session
 
 SPECIFIC = ["gate", "star"]
 every_sharing = pytest.mark.parametrize("sharing", sorted(SHARINGS))
@@ -188,7 +189,8 @@ def test_incremental_equals_whole(sharing: str) -> None:
     model = shaken(sharing)
     names = model.catalogue
     whole = random_histories(names, [4], seed=8)
-    state = model.start(whole.profile[0])
+    session = Session(model)
+    state = session.start(whole.profile[0])
     for length in range(5):
         at = int(whole.time[max(length - 1, 0)]) + 100
         columns = (whole.item, whole.scenario, whole.behaviour, whole.time)
@@ -196,12 +198,12 @@ def test_incremental_equals_whole(sharing: str) -> None:
         for asked in range(3):
             request = (np.array([asked], np.int32), np.array([at]), whole.profile)
             so_far = Histories(names, np.array([0, length]), *past, *request)
-            found = model.score_state(state, names.scenarios[asked], at)
+            found = session.score(state, names.scenarios[asked], at)
             properties.assert_close(found, model.score(so_far)[0])
         if length < 4:
             item, scenario = names.items[whole.item[length]], names.scenarios[whole.scenario[length]]
             behaviour = names.behaviours[whole.behaviour[length]]
-            state = model.step(state, Event(item, scenario, behaviour, int(whole.time[length])))
+            state = session.step(state, Event(item, scenario, behaviour, int(whole.time[length])))
 
 
 @every_specific

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from imtlib.baselines.counting import Popularity
-from imtlib.data.histories import Histories, Part
+from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
@@ -17,9 +17,9 @@ from imtlib.simulation.truth import Laws
 from imtlib.simulation.world import draw_world
 
 
-def every_request(log: BehaviourLog) -> Part:
+def every_request(log: BehaviourLog) -> EvaluationSet:
     """Each event of the log as a request, its history all events before it."""
-    return Part(log.histories_before(np.arange(len(log))), log.item, log.user, "test")
+    return EvaluationSet(log.histories_before(np.arange(len(log))), log.item, log.user, "test")
 
 
 def by_enumeration(laws: Laws, histories: Histories, row: int) -> tuple[np.ndarray, ...]:

@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops
 from support.worlds import random_histories
 
+from imtlib.data.inputs import Arrays, inputs
+from imtlib.layers.ops import real_events
 from imtlib.model import InterestMigrationModel
-from imtlib.training.batches import Arrays, inputs, real_events
 
 TOLERANCE = 1e-5
 LENGTHS = [9, 4, 0, 7]

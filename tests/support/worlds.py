@@ -9,8 +9,8 @@ import numpy as np
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
+from imtlib.data.inputs import inputs
 from imtlib.model import InterestMigrationModel
-from imtlib.training.batches import inputs
 
 
 def small_catalogue() -> Catalogue:

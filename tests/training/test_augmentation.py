@@ -10,12 +10,13 @@ import pytest
 from keras import ops
 
 from imtlib.baselines.sequential import SequenceBaseline
+from imtlib.data.inputs import HIDDEN, Arrays
 from imtlib.data.log import BehaviourLog
-from imtlib.encoding import HIDDEN, Tensor
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
 from imtlib.training.augmentation import LENGTH, Augmentation
-from imtlib.training.batches import Arrays, TrainingBatches
+from imtlib.training.batches import TrainingBatches
+from imtlib.types import Tensor
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_masks_change_no_other_draw(log: BehaviourLog) -> None:
     "make",
     [
         lambda log: InterestMigrationModel.for_log(log, units=8, heads=2, successors=True),
-        lambda log: SequenceBaseline.for_log(log, units=8, told_interests=True),
+        lambda log: SequenceBaseline.for_log(log, units=8, given_interests=True),
     ],
     ids=["migration", "sasrec"],
 )

@@ -16,14 +16,13 @@ from support.worlds import trained
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from imtlib.baselines.sequential import SequenceBaseline
-from imtlib.checkpoints import load_model
+from imtlib.checkpoints import keep_pretrained, load_model, load_pretrained
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.pretrained import keep_pretrained, load_pretrained
 from imtlib.simulation.simulator import simulate
-from imtlib.training import trainer as training
+from imtlib.training import trainer
 from imtlib.training.augmentation import Augmentation
 from imtlib.training.batches import TrainingBatches
 from imtlib.training.trainer import fit
@@ -76,8 +75,8 @@ def test_the_whole_catalogue_is_scored_up_to_a_size_and_drawn_from_beyond(
 ) -> None:
     drawn = {}
     for whole in (160, 159):
-        monkeypatch.setattr(training, "WHOLE", whole)
-        monkeypatch.setattr(training, "DRAWN", 32)
+        monkeypatch.setattr(trainer, "WHOLE", whole)
+        monkeypatch.setattr(trainer, "DRAWN", 32)
         folder = tmp_path / str(whole)
         fit(new_model(split), split, epochs=1, folder=folder, progress=False)
         drawn[whole] = json.loads((folder / "run.json").read_text("utf8"))["settings"]["negatives"]
@@ -100,7 +99,7 @@ def test_every_epoch_keeps_how_long_it_took(split: Split, tmp_path: Path) -> Non
 
 def test_no_epoch_waits_for_a_tuner(split: Split) -> None:
     # With one, the end of an epoch has been seen to wait for 40 seconds.
-    data = training._dataset(TrainingBatches(split.train, 16, 8, 0))
+    data = trainer._dataset(TrainingBatches(split.train, 16, 8, 0))
     assert data.options().autotune.enabled is False
 
 
@@ -184,10 +183,10 @@ def test_windows_hold_each_next_item_once_and_nothing_else(split: Split) -> None
 
 
 def test_users_of_like_length_share_a_batch_or_any_do(split: Split) -> None:
-    log = split.train.where(split.train.item % (1 + split.train.user % 3) == 0)  # of many lengths
+    log = split.train.filter(split.train.item % (1 + split.train.user % 3) == 0)  # of many lengths
     spread, seen = {}, {}
     for like in (True, False):
-        batches = list(TrainingBatches(log, 4, 1000, 0, like_lengths=like))
+        batches = list(TrainingBatches(log, 4, 1000, 0, bucket_by_length=like))
         lengths = [arrays["length"] for arrays, _ in batches]
         seen[like] = np.sort(np.concatenate(lengths))
         spread[like] = np.mean([np.ptp(length) for length in lengths])
@@ -206,16 +205,16 @@ def test_counts_below_one_are_refused(split: Split, name: str) -> None:
 def test_every_position_that_is_scored_from_is_learnt(split: Split) -> None:
     longest = int(np.diff(split.train.starts).max())
     sasrec = SequenceBaseline.for_log(split.train, units=8, max_length=longest - 2)
-    with pytest.raises(ValueError, match=f"stretch={longest - 1}"):
-        fit(sasrec, split, epochs=1, stretch=longest - 2, progress=False)
+    with pytest.raises(ValueError, match=f"window_length={longest - 1}"):
+        fit(sasrec, split, epochs=1, window_length=longest - 2, progress=False)
     before = np.asarray(sasrec.encoder.position.embeddings).copy()
-    fit(sasrec, split, epochs=1, stretch=longest - 1, weight_decay=0.0, keep="last", progress=False)
+    fit(sasrec, split, epochs=1, window_length=longest - 1, weight_decay=0.0, keep="last", progress=False)
     assert (np.asarray(sasrec.encoder.position.embeddings) != before).any(axis=1).all()
 
 
 def test_a_run_does_not_go_on_with_other_events(split: Split, tmp_path: Path) -> None:
     fit(new_model(split), split, epochs=1, folder=tmp_path, progress=False)
-    fewer = replace(split, train=split.train.where(split.train.user > 0))
+    fewer = replace(split, train=split.train.filter(split.train.user > 0))
     with pytest.raises(ModelFileError, match="a run with other events"):
         fit(new_model(split), fewer, epochs=1, folder=tmp_path, progress=False)
 
@@ -291,11 +290,11 @@ def test_weights_come_back_for_their_own_catalogue_alone(
     card = (tmp_path / "mine.json").read_text()
     assert json.loads(card)["seed"] == 1
     assert not any(f'"{name}"' in card for name in model.catalogue.items)
-    monkeypatch.setattr("imtlib.pretrained.load_dataset", lambda _: split.train)
+    monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: split.train)
     back = load_pretrained("mine", tmp_path)
     np.testing.assert_array_equal(back.score(split.test.histories), model.score(split.test.histories))
     other = simulate(users=48, events=12, world=3)[0]
-    monkeypatch.setattr("imtlib.pretrained.load_dataset", lambda _: other)
+    monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: other)
     with pytest.raises(ModelFileError, match="made for the catalogue"):
         load_pretrained("mine", tmp_path)
     with pytest.raises(ModelFileError, match="no trained weights for 'yours'"):

@@ -43,7 +43,7 @@ def stirred(log: imt.BehaviourLog, **settings: object) -> imt.InterestMigrationM
 def stir(model: imt.InterestMigrationModel) -> imt.InterestMigrationModel:
     """Move every weight but those that say what an item is."""
     rng = np.random.default_rng(0)
-    told = [] if model.fused is None else model.fused.told
+    told = [] if model.fused is None else model.fused.given
     for variable in model.weights:
         if all(variable is not one for one in told):
             variable.assign(np.asarray(variable) + rng.normal(0, 0.3, variable.shape))
@@ -73,7 +73,7 @@ def mapped(log: imt.BehaviourLog, names: Catalogue) -> imt.BehaviourLog:
     scenario = np.array(
         [names.scenarios.index(name) if name in names.scenarios else -1 for name in log.catalogue.scenarios]
     )
-    kept = log.where((item[log.item] >= 0) & (scenario[log.scenario] >= 0))
+    kept = log.filter((item[log.item] >= 0) & (scenario[log.scenario] >= 0))
     return replace(
         kept,
         catalogue=names,
@@ -251,7 +251,7 @@ def test_an_item_that_nobody_met_is_known_by_what_it_is() -> None:
     place = log.catalogue.items.index("i12")
     renamed = (*log.catalogue.items[:place], "21i", *log.catalogue.items[place + 1 :])
     target = replace(
-        log.where(log.item != place),
+        log.filter(log.item != place),
         catalogue=replace(log.catalogue, items=renamed),
         item_features=log.item_features.set_axis(list(renamed)),
     )

@@ -15,7 +15,7 @@ from imtlib.data.item_features import describe
 from imtlib.errors import ModelFileError
 from imtlib.losses.joint import later
 from imtlib.training.batches import TrainingBatches
-from imtlib.training.initialisation_vectors import count_vectors, nearness
+from imtlib.training.initialisation import count_vectors, nearness
 
 
 def log_of(rows: list[tuple[str, str]]) -> imt.BehaviourLog:
@@ -88,7 +88,7 @@ def test_what_cannot_be_counted_is_refused(cliques: imt.BehaviourLog) -> None:
     with pytest.raises(ValueError, match="nothing to count"):
         count_vectors(fresh(lonely), lonely)
     with pytest.raises(ValueError, match="at least 1"):
-        fresh(cliques, ahead=0)
+        fresh(cliques, target_horizon=0)
 
 
 def test_a_later_item_counts_where_the_next_one_would_be() -> None:
@@ -105,8 +105,8 @@ def test_a_later_item_counts_where_the_next_one_would_be() -> None:
 @pytest.mark.parametrize("through_interests", [True, False])
 def test_the_loss_is_the_weighted_mean_over_coming_items(through_interests: bool) -> None:
     log, _ = imt.simulate(12, items=40, interests=4, events=9, scenarios=("shop",), seed=3)
-    settings = {"through_interests": through_interests, "points_weight": 0.0}
-    near, far = fresh(log, **settings), fresh(log, **settings, ahead=3)
+    settings = {"through_interests": through_interests, "interest_loss_weight": 0.0}
+    near, far = fresh(log, **settings), fresh(log, **settings, target_horizon=3)
     x, y = next(iter(TrainingBatches(log, 12, 9, seed=0)))
     outputs = far(x)
     rows, length = y.shape

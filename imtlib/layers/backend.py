@@ -1,0 +1,65 @@
+"""What needs TensorFlow itself, or attributes that Keras keeps to itself; nothing else touches either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from imtlib.data.inputs import Arrays
+from imtlib.types import Tensor
+
+
+def signature(example: Arrays) -> dict[str, tf.TensorSpec]:
+    """What `inputs` gives, with the number of histories and their length left open: one graph serves all.
+
+    Args:
+        example: what `inputs` gave, for any histories of the catalogue.
+
+    Returns:
+        A specification of each array; the width of the profile alone is fixed.
+    """
+    return {
+        name: tf.TensorSpec(
+            (None, values.shape[1]) if name == "profile" else (None,) * values.ndim, values.dtype
+        )
+        for name, values in example.items()
+    }
+
+
+def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Callable[..., Any]:
+    """Make a graph of a function, which must change nothing.
+
+    Args:
+        function: of tensors, or of one batch.
+        example: a batch such as it will be given; one graph then serves every size of it.
+    """
+    # Partials, since of a method TensorFlow adds up the tracings of all models, and warns at the fifth.
+    wanted = None if example is None else [signature(example)]
+    return tf.function(partial(function), input_signature=wanted)
+
+
+def at_positions(values: Tensor, position: Tensor) -> Tensor:
+    """Take `(B, L, …)` at positions of the second axis, int `(B, k)` or `(B,)`: `(B, k, …)` or `(B, …)`."""
+    return tf.gather(values, position, batch_dims=1)
+
+
+def as_tensor(weight: Any) -> Tensor:
+    """Read a variable as a tensor, so that gradients are taken with respect to what was read.
+
+    Keras' own conversion hands on the variable itself: the gradient of a custom rule would not be ours.
+    """
+    return tf.convert_to_tensor(weight)
+
+
+def stored_matrix(layer: keras.layers.Layer) -> keras.Variable:
+    """Give the matrix that a dense layer or an embedding stores, without adapters that are added to it."""
+    return layer._embeddings if isinstance(layer, keras.layers.Embedding) else layer._kernel
+
+
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Walk through a model and every layer within it, in Keras' order."""
+    yield from model._flatten_layers()

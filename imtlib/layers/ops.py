@@ -1,0 +1,89 @@
+"""Small operations on tensors that several layers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from keras import ops
+
+from imtlib.types import Tensor
+
+MASKED_SCORE = -1e9
+"""The score of what may not be seen or chosen: finite, so that a row of nothing else gives no NaN."""
+
+MAX_SCAN_LEVELS = 10
+"""How often a scan halves a sequence whose length is not known when its graph is made: 1,024 events."""
+
+Parts = tuple[Tensor, ...]
+
+
+def real_events(batch: Mapping[str, Tensor]) -> Tensor:
+    """Which of the T places of a batch hold an event and are not padding: bool tensor `(B, T)`."""
+    return ops.arange(ops.shape(batch["item"])[1])[None] < batch["length"][:, None]
+
+
+def time_slice(x: Tensor, first: int, length: Tensor) -> Tensor:
+    """`x[:, first : first + length]`; its gradient is a padding, quicker than that of a slice by indices.
+
+    Args:
+        x: `(B, T, …)`.
+        first: the place at which it begins.
+        length: how many places, int.
+
+    Returns:
+        `(B, length, …)`.
+    """
+    rank = len(x.shape)
+    return ops.slice(x, [0, first] + [0] * (rank - 2), [-1, length] + [-1] * (rank - 2))
+
+
+def masked_softmax(scores: Tensor, seen: Tensor) -> Tensor:
+    """Softmax over the last axis among what is seen; a row that sees nothing is all zero."""
+    scores = ops.where(seen, scores, MASKED_SCORE)
+    powers = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
+    powers = ops.where(seen, powers, 0.0)
+    return powers / ops.maximum(ops.sum(powers, axis=-1, keepdims=True), 1e-30)
+
+
+def prefix_scan(
+    join: Callable[[Parts, Parts], Parts], parts: Parts, empty: Parts, levels: int = MAX_SCAN_LEVELS
+) -> Parts:
+    """Join every prefix of a sequence, in work that grows linearly with its length (Blelloch, 1990).
+
+    Neighbours are joined into a sequence of half the length, its prefixes are found in the same way,
+    and each even place is joined to the prefix before it.
+
+    Args:
+        join: an associative function of two elements.
+        parts: the elements, each part `(B, T, …)`.
+        empty: the element that changes nothing, each part `(B, 1, …)`.
+        levels: how often to halve where T is not known beforehand; 2 ** levels must reach it.
+
+    Returns:
+        The joined prefixes, shaped as `parts`.
+    """
+    static = parts[0].shape[1]
+    if static == 1 or (static is None and levels == 0):
+        return parts
+    left, right = zip(*(_pairs(x, e) for x, e in zip(parts, empty, strict=True)), strict=True)
+    odd = prefix_scan(join, join(left, right), empty, levels - 1)
+    before = tuple(
+        ops.concatenate([e, time_slice(x, 0, ops.shape(x)[1] - 1)], axis=1)
+        for x, e in zip(odd, empty, strict=True)
+    )
+    even = join(before, left)
+    return tuple(_interleave(a, b, ops.shape(x)[1]) for a, b, x in zip(even, odd, parts, strict=True))
+
+
+def _pairs(x: Tensor, empty: Tensor) -> list[Tensor]:
+    """The even and the odd places; where their number is odd, with the empty element behind."""
+    x = ops.concatenate([x, empty[:, : ops.shape(x)[1] % 2]], axis=1)
+    shape = ops.shape(x)
+    # Unstacked, not sliced with a stride: the gradient of that is slow.
+    return ops.unstack(ops.reshape(x, (shape[0], shape[1] // 2, 2, *x.shape[2:])), axis=2)
+
+
+def _interleave(even: Tensor, odd: Tensor, length: int) -> Tensor:
+    both = ops.stack([even, odd], axis=2)
+    shape = ops.shape(both)
+    return time_slice(ops.reshape(both, (shape[0], shape[1] * 2, *both.shape[3:])), 0, length)

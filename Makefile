@@ -97,10 +97,11 @@ benchmark: $(READY)  ## every run that has no file under experiments/results/ ye
 	$(BIN)/python -m experiments.new_users movielens-100k --seed 0 1
 	$(BIN)/python -m experiments.new_users simulated-small
 
-check: $(READY)  ## style, types, and what must hold of the repository
+check: $(READY)  ## style, types, the order of the rooms, and what must hold of the repository
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest tests/test_repository.py
 
 execute: $(READY)  ## run notebooks and keep their outputs: make execute NOTEBOOKS=chapters/quickstart.ipynb

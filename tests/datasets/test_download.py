@@ -2,17 +2,16 @@
 
 import hashlib
 import io
-import subprocess
-import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from imtlib.datasets import download as module
 from imtlib.datasets.download import Download, DownloadSource, WebFolder, cache_folder, fetch
 from imtlib.errors import DownloadError
 
@@ -39,17 +38,19 @@ def take(archive: zipfile.ZipFile) -> dict[str, bytes]:
 
 
 class Site:
-    """A web site on this machine: what it serves by path, and how often it was asked."""
+    """A web site on this machine: what it serves, what it was asked for, and whether it answers yet."""
 
     def __init__(self) -> None:
         self.pages: dict[str, bytes] = {"/pack.zip": ARCHIVE}
         self.asked: list[str] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         site = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 site.asked.append(self.path)
-                time.sleep(0.2)  # long enough for a second run to arrive meanwhile
+                site.may_answer.wait(60)
                 page = site.pages.get(self.path)
                 self.send_response(404 if page is None else 200)
                 self.end_headers()
@@ -60,7 +61,7 @@ class Site:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -192,16 +193,26 @@ def test_what_a_killed_run_left_is_cleared(site: Site, cache: Path) -> None:
     assert whole(fetch(download(source(f"{site.url}/pack.zip"))))
 
 
-def test_two_processes_at_once_fetch_once(site: Site, cache: Path) -> None:
-    script = f"import test_fetch as t; t.fetch(t.download(t.source({site.url + '/pack.zip'!r})))"
-    runs = [
-        subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parent, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    said = [run.communicate(timeout=120)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0, 0]
-    assert sorted(bool(text) for text in said) == [False, True]
+def test_two_runs_at_once_fetch_once(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_the_lock = threading.Barrier(2, action=site.may_answer.set)
+
+    class MeetingLock(FileLock):
+        def __enter__(self) -> FileLock:
+            at_the_lock.wait(60)
+            return super().__enter__()
+
+    monkeypatch.setattr(module, "FileLock", MeetingLock)
+    site.may_answer.clear()
+    wanted = download(source(f"{site.url}/pack.zip"))
+    runs = [threading.Thread(target=fetch, args=(wanted,)) for _ in range(2)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(60)
     assert site.asked == ["/pack.zip"]
+    assert capsys.readouterr().out.count("Terms: be kind.") == 1
     assert whole(cache)
 
 

@@ -196,7 +196,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
         "how": how,
         "share": share,
         "seed": seed,
-        "users": int((np.diff(split.train.starts) > 0).sum()),
+        "users": int((split.train.lengths > 0).sum()),
         "lessons": int(plan.taught(split.train).sum()),
         "counts": None if counts is None else {**asdict(counts), "share": counts.share},
         "matched items": matched,

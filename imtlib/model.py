@@ -273,7 +273,7 @@ class InterestMigrationModel(keras.Model):
         parts: dict[str, list[Float32Array]] = {name: [] for name in names}
         rows = list(by_length(histories, batch))
         for chosen in rows:
-            ends = self._ends_graph(inputs(histories.select(chosen), self.max_length))
+            ends = self._ends_graph(inputs(histories.take(chosen), self.max_length))
             for name in names:
                 parts[name].append(np.asarray(ends[name], np.float32))
         back = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, np.int64)

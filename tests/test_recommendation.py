@@ -163,7 +163,7 @@ def test_one_event_is_left_out_of_every_history() -> None:
     for back in (1, 3):
         lacking = histories.without(back)
         for row in range(3):
-            whole, left = (one.select([row]) for one in (histories, lacking))
+            whole, left = (one.take([row]) for one in (histories, lacking))
             for name in ("item", "scenario", "behaviour", "time"):
                 expected = np.delete(getattr(whole, name), len(whole.item) - back)
                 np.testing.assert_array_equal(getattr(left, name), expected)

@@ -33,11 +33,11 @@ def weights_at_end(
         weights = model.attention.attention_weights(model.states(given), real_events(given))
         return at_positions(ops.transpose(weights, (0, 2, 1, 3)), given["length"])
 
-    example = inputs(histories.select(slice(1)), model.max_length)
+    example = inputs(histories.take(slice(1)), model.max_length)
     graph = compiled(at_end, example)
     found: dict[int, NDArray[np.float32]] = {}
     for rows in by_length(histories, batch):
-        arrays = inputs(histories.select(rows), model.max_length)
+        arrays = inputs(histories.take(rows), model.max_length)
         for row, length, one in zip(rows, arrays["length"], np.asarray(graph(arrays)), strict=True):
             found[int(row)] = one[:, :length]
     return [found[row] for row in range(len(histories))]

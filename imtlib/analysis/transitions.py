@@ -85,15 +85,15 @@ class Contexts:
 def contexts(model: InterestMigrationModel, log: BehaviourLog, batch: int = 64) -> Iterator[Contexts]:
     """Every event of a log as a context, some users at a time; its arguments are `learnt_transition`'s."""
     must_have_transitions(model)
-    last = log.starts[1:][np.diff(log.starts) > 0] - 1
+    last = log.starts[1:][log.lengths > 0] - 1
     lives = in_catalogue(log.histories_before(last), model.catalogue)
     for rows in by_length(lives, batch):
-        arrays = inputs(lives.select(rows), model.max_length)
+        arrays = inputs(lives.take(rows), model.max_length)
         found = model(arrays)
         position = np.arange(arrays["request_scenario"].shape[1])
         chosen = position <= arrays["length"][:, None]
         # A life that was cut does not begin at START.
-        chosen[np.diff(lives.starts)[rows] > model.max_length, 0] = False
+        chosen[lives.lengths[rows] > model.max_length, 0] = False
         current = np.pad(arrays["scenario"], ((0, 0), (1, 0)), constant_values=-1)
         parts = (found["belief"], found["matrix"], current, arrays["request_scenario"])
         yield Contexts(*(np.asarray(values)[chosen] for values in parts))

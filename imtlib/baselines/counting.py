@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
+from imtlib.data.events import windows
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import LogError, ModelFileError
@@ -143,7 +144,7 @@ class _Successors:
         self.share = _popularity(log)
         items = len(self.share)
         within = np.ones(len(log), bool)
-        within[log.starts[:-1][np.diff(log.starts) > 0]] = False
+        within[log.starts[:-1][log.lengths > 0]] = False
         arrival = np.flatnonzero(within)
         pair, count = np.unique(
             log.item[arrival - 1] * np.int64(items) + log.item[arrival], return_counts=True
@@ -157,15 +158,15 @@ class _Successors:
     def pooled(self, histories: Histories, weights: FloatArray) -> Float32Array:
         blocks = [np.zeros((0, len(self.share)), np.float32)]
         for start in range(0, len(histories), BLOCK):
-            blocks.append(self._pooled(histories.select(slice(start, start + BLOCK)), weights))
+            blocks.append(self._pooled(histories.take(slice(start, start + BLOCK)), weights))
         return np.concatenate(blocks)
 
     def _pooled(self, histories: Histories, weights: FloatArray) -> Float32Array:
         n, items = len(histories), len(self.share)
         row, source, weight = _last_items(histories, weights)
-        size = np.diff(self.starts)[source]
+        size = self.starts[source + 1] - self.starts[source]
         each = np.repeat(np.arange(len(source)), size)
-        entry = np.arange(size.sum()) + np.repeat(self.starts[source] - np.cumsum(size) + size, size)
+        _, entry = windows(self.starts[source], size)
         cell = row[each] * items + self.to[entry]
         p = np.bincount(cell, weight[each] * self.weight[entry], minlength=n * items).reshape(n, items)
         known = np.bincount(row, weight * self.counted[source], minlength=n)
@@ -174,7 +175,7 @@ class _Successors:
 
 def _last_items(histories: Histories, weights: FloatArray) -> tuple[NDArray[Any], NDArray[Any], FloatArray]:
     """Row, item and weight of the last items of each history; the weights of a row sum to one."""
-    length = np.diff(histories.starts)
+    length = histories.lengths
     row, lag = np.nonzero(np.arange(len(weights)) < length[:, None])
     total = np.concatenate([[0.0], np.cumsum(weights)])[np.minimum(length, len(weights))]
     return row, histories.item[histories.starts[row + 1] - 1 - lag], weights[lag] / total[row]

@@ -221,7 +221,7 @@ class SequenceBaseline(keras.Model):
             )
         scores = np.empty((len(histories), len(self.catalogue.items)), np.float32)
         for rows in by_length(histories, batch):
-            scores[rows] = self._ends_graph(inputs(histories.select(rows), self.max_length))
+            scores[rows] = self._ends_graph(inputs(histories.take(rows), self.max_length))
         return scores
 
     def get_config(self) -> dict[str, Any]:

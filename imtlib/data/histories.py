@@ -2,86 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
-from imtlib.types import IntArray, TimeArray
+from imtlib.data.events import Events
+from imtlib.types import Float32Array, IntArray, TimeArray
 
 
 @dataclass(frozen=True, eq=False)
-class Histories:
+class Histories(Events):
     """What is known at n requests: the events before each, and where and when the request is made.
 
     Attributes:
-        catalogue: names and interests.
-        starts: int64 `(n + 1,)`; the events of history r are rows `starts[r]` to `starts[r + 1]`,
-            in order of time. A history may be empty.
-        item, scenario, behaviour: codes, int32 `(events,)`.
-        time: seconds since 1970 (UTC), int64 `(events,)`.
+        catalogue, starts, item, scenario, behaviour, time: the events, a row for each request.
         request_scenario: the scenario in which the recommendation is shown, int32 `(n,)`.
         request_time: when it is asked for, seconds since 1970, int64 `(n,)`.
         profile: one-hot of the user's given features, float32 `(n, P)`; all zero where unknown.
     """
 
-    catalogue: Catalogue
-    starts: TimeArray
-    item: IntArray
-    scenario: IntArray
-    behaviour: IntArray
-    time: TimeArray
     request_scenario: IntArray
     request_time: TimeArray
-    profile: NDArray[np.float32]
+    profile: Float32Array
+
+    @classmethod
+    def of(
+        cls, events: Events, request_scenario: IntArray, request_time: TimeArray, profile: Float32Array
+    ) -> Histories:
+        """Make histories of events and requests; arguments as the attributes."""
+        past = (events.starts, events.item, events.scenario, events.behaviour, events.time)
+        return cls(events.catalogue, *past, request_scenario, request_time, profile)
 
     def __len__(self) -> int:
         return len(self.request_scenario)
 
-    def select(self, rows: slice | IntArray | TimeArray) -> Histories:
-        """The histories of the given rows, in the given order."""
-        chosen = np.arange(len(self))[rows]
-        lengths = np.diff(self.starts)[chosen]
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        within = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)
-        events = np.repeat(self.starts[chosen], lengths) + within
-        return Histories(
-            self.catalogue,
-            starts,
-            self.item[events],
-            self.scenario[events],
-            self.behaviour[events],
-            self.time[events],
-            self.request_scenario[chosen],
-            self.request_time[chosen],
-            self.profile[chosen],
-        )
+    def take(self, rows: slice | IntArray | TimeArray) -> Histories:
+        """Take the histories of the given rows, in the given order."""
+        request = (self.request_scenario[rows], self.request_time[rows], self.profile[rows])
+        return Histories.of(super().take(rows), *request)
 
     def without(self, back: int) -> Histories:
-        """The same histories, each without one event.
+        """Leave one event out of each history.
 
         Args:
-            back: which event is left out: 1 is the last one.
+            back: which one: 1 is the last.
 
         Raises:
             ValueError: a history is shorter, or `back` is below 1.
         """
-        shortest = int(np.diff(self.starts).min(initial=len(self.item)))
+        shortest = int(self.lengths.min(initial=len(self.item)))
         if not 1 <= back <= shortest:
             raise ValueError(
                 f"back={back} is not between 1 and {shortest}, the length of the shortest history"
             )
         keep = np.ones(len(self.item), bool)
         keep[self.starts[1:] - back] = False
-        return replace(
-            self,
-            starts=self.starts - np.arange(len(self.starts)),
-            item=self.item[keep],
-            scenario=self.scenario[keep],
-            behaviour=self.behaviour[keep],
-            time=self.time[keep],
-        )
+        return self.filter(keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +80,9 @@ class EvaluationSet:
     def __len__(self) -> int:
         return len(self.target)
 
-    def select(self, rows: slice | IntArray | TimeArray) -> EvaluationSet:
-        """The requests of the given rows, in the given order."""
-        return EvaluationSet(self.histories.select(rows), self.target[rows], self.user[rows], self.name)
+    def take(self, rows: slice | IntArray | TimeArray) -> EvaluationSet:
+        """Take the requests of the given rows, in the given order."""
+        return EvaluationSet(self.histories.take(rows), self.target[rows], self.user[rows], self.name)
 
 
 def nobody(catalogue: Catalogue) -> Histories:

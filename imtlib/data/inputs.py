@@ -48,7 +48,7 @@ def inputs(histories: Histories, max_length: int) -> Arrays:
         that follows and the time until it, at position `length` those of the request; `profile`:
         float32 `(n, P)`.
     """
-    whole = np.diff(histories.starts)
+    whole = histories.lengths
     length = np.minimum(whole, max_length).astype(np.int32)
     width = max(int(length.max(initial=0)), 2)
     column = np.arange(width)
@@ -89,6 +89,6 @@ def by_length(histories: Histories, batch: int) -> Iterator[IntArray]:
     Yields:
         int row numbers, at most `batch` a time; each row once.
     """
-    order = np.argsort(np.diff(histories.starts), kind="stable")
+    order = np.argsort(histories.lengths, kind="stable")
     for start in range(0, len(order), batch):
         yield order[start : start + batch].astype(np.int32)

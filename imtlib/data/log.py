@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from imtlib.data.catalogue import Catalogue
+from imtlib.data.events import Events, windows
 from imtlib.data.histories import Histories
 from imtlib.errors import LogError, UnknownNameError
 from imtlib.types import IntArray, TimeArray
@@ -42,29 +42,20 @@ def seconds(moment: float | str | datetime) -> int:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BehaviourLog:
+class BehaviourLog(Events):
     """Every event of every user, grouped by user and, within a user, in order of time.
 
     Events of one second keep the order in which they were given (a stable sort).
 
     Attributes:
-        catalogue: names and interests.
+        catalogue, starts, item, scenario, behaviour, time: the n events, a row for each user.
         users: names of the U users.
-        starts: int64 `(U + 1,)`; the events of user u are rows `starts[u]` to `starts[u + 1]`.
-        item, scenario, behaviour: codes, int32 `(n,)`.
-        time: seconds since 1970 (UTC), int64 `(n,)`.
         item_features: one row an item, in the order of `catalogue.items`, which is its index.
         user_features: one row a user, in the order of `users`, which is its index.
         notes: what was dropped or changed on the way, and why, one sentence each.
     """
 
-    catalogue: Catalogue
     users: tuple[str, ...]
-    starts: TimeArray
-    item: IntArray
-    scenario: IntArray
-    behaviour: IntArray
-    time: TimeArray
     item_features: pd.DataFrame
     user_features: pd.DataFrame
     notes: tuple[str, ...] = ()
@@ -84,7 +75,7 @@ class BehaviourLog:
     @cached_property
     def user(self) -> IntArray:
         """Whose event each one is: codes in `users`, int32 `(n,)`."""
-        return np.repeat(np.arange(len(self.users), dtype=np.int32), np.diff(self.starts))
+        return self.owner.astype(np.int32)
 
     @cached_property
     def _user_codes(self) -> dict[str, int]:
@@ -191,10 +182,8 @@ class BehaviourLog:
 
     def _histories(self, owners: IntArray, ends: TimeArray, scenario: IntArray, time: TimeArray) -> Histories:
         first = self.starts[owners]
-        starts = np.concatenate([[0], np.cumsum(ends - first)]).astype(np.int64)
-        event = np.arange(starts[-1]) + np.repeat(first - starts[:-1], np.diff(starts))
-        past = (self.item[event], self.scenario[event], self.behaviour[event], self.time[event])
-        return Histories(self.catalogue, starts, *past, scenario, time, self.profile_vectors(owners))
+        past = self.gather(*windows(first, ends - first))
+        return Histories.of(past, scenario, time, self.profile_vectors(owners))
 
     @cached_property
     def _categories(self) -> list[IntArray]:
@@ -221,22 +210,6 @@ class BehaviourLog:
             blocks.append((codes[users, None] == np.arange(len(known))).astype(np.float32))
         return np.concatenate(blocks, axis=1)
 
-    def filter(self, keep: NDArray[np.bool_]) -> BehaviourLog:
-        """The log of the chosen events alone, with the same users and catalogue.
-
-        Args:
-            keep: bool `(n,)`, which events stay.
-        """
-        starts = np.concatenate([[0], np.cumsum(keep)])[self.starts].astype(np.int64)
-        return replace(
-            self,
-            starts=starts,
-            item=self.item[keep],
-            scenario=self.scenario[keep],
-            behaviour=self.behaviour[keep],
-            time=self.time[keep],
-        )
-
     def in_scenarios(self, names: Iterable[object]) -> BehaviourLog:
         """The log of the events in the chosen scenarios, with the users who have one and the same catalogue.
 
@@ -253,16 +226,19 @@ class BehaviourLog:
         kept = self.filter(np.isin(self.scenario, chosen))
         if len(kept) == 0:
             raise LogError("no event is left: the chosen scenarios have none.")
-        users = np.diff(kept.starts) > 0
+        users = kept.lengths > 0
         where = ", ".join(self.catalogue.scenarios[code] for code in chosen)
         left = (~users).sum()
         note = f"Only the events in {where}: {len(kept):,} of {len(self):,}; {left:,} users have none there."
+        return replace(kept._without_idle(users), notes=(*self.notes, note))
+
+    def _without_idle(self, users: NDArray[np.bool_]) -> BehaviourLog:
+        """The log of the chosen users; the others must have no event."""
         return replace(
-            kept,
+            self,
             users=_chosen(self.users, users),
-            starts=np.concatenate([kept.starts[:-1][users], kept.starts[-1:]]),
+            starts=np.append(self.starts[:-1][users], self.starts[-1]),
             user_features=self.user_features[users],
-            notes=(*self.notes, note),
         )
 
     def keep_frequent(self, min_events: int) -> BehaviourLog:
@@ -277,7 +253,7 @@ class BehaviourLog:
         Raises:
             LogError: nothing would be left.
         """
-        users = np.diff(self.starts) >= min_events
+        users = self.lengths >= min_events
         items = np.bincount(self.item, minlength=len(self.catalogue.items)) >= min_events
         kept = self.filter(users[self.user] & items[self.item])
         if len(kept) == 0:
@@ -299,15 +275,12 @@ class BehaviourLog:
             item_interests=old.item_interests[np.ix_(items, interests)],
         )
         return replace(
-            kept,
+            kept._without_idle(users),
             catalogue=catalogue,
-            users=_chosen(self.users, users),
-            starts=np.concatenate([kept.starts[:-1][users], kept.starts[-1:]]),
             item=_renumber(items)[kept.item],
             scenario=_renumber(scenarios)[kept.scenario],
             behaviour=_renumber(behaviours)[kept.behaviour],
             item_features=self.item_features[items],
-            user_features=self.user_features[users],
             notes=(*self.notes, note),
         )
 

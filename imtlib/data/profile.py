@@ -28,13 +28,12 @@ def interest_shares(histories: Histories, half_life_days: float = 30.0) -> NDArr
     """
     if not half_life_days > 0:
         raise ValueError(f"half_life_days={half_life_days} must be positive")
-    lengths = np.diff(histories.starts)
     n, kinds = len(histories), len(histories.catalogue.interests)
-    owner = np.repeat(np.arange(n), lengths)
+    owner = histories.owner
     age = np.maximum(histories.request_time[owner] - histories.time, 0) / DAY
     # The newest event of each history weighs one, so that a very old history does not vanish altogether.
     newest = np.zeros(n)
-    some = lengths > 0
+    some = histories.lengths > 0
     newest[some] = age[histories.starts[1:][some] - 1]
     weight = 0.5 ** ((age - newest[owner]) / half_life_days)
     event, interest, share = histories.catalogue.spread(histories.item)

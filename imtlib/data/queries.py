@@ -160,17 +160,7 @@ def requested(
 
 def without_each(history: Histories, events: NDArray[np.int64]) -> Histories:
     """Copies of one history, each lacking one of the given events (rows of the history)."""
-    length = len(history.item)
-    kept = np.array([np.delete(np.arange(length), event) for event in events], np.int64).reshape(-1)
-    many = len(events)
-    return Histories(
-        history.catalogue,
-        np.arange(many + 1, dtype=np.int64) * (length - 1),
-        history.item[kept],
-        history.scenario[kept],
-        history.behaviour[kept],
-        history.time[kept],
-        np.repeat(history.request_scenario, many),
-        np.repeat(history.request_time, many),
-        np.repeat(history.profile, many, axis=0),
-    )
+    copies = history.take(np.zeros(len(events), np.int64))
+    keep = np.ones(len(copies.item), np.bool_)
+    keep[copies.starts[:-1] + events] = False
+    return copies.filter(keep)

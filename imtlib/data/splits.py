@@ -56,7 +56,7 @@ def leave_one_out(log: BehaviourLog) -> Split:
     Raises:
         LogError: no user has three events.
     """
-    count = np.diff(log.starts)
+    count = log.lengths
     last = log.starts[1:][count >= 3] - 1
     if len(last) == 0:
         raise LogError("no user has three events, which leaving one out for test and validation needs.")

@@ -80,12 +80,13 @@ def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed:
     note = f"{many:,} items are new: their {int(new.sum()):,} events are not there to learn from."
     split = replace(split, hash=digest.hexdigest(), notes=(*split.notes, note))
     last = _last_of_each_user(log, new)
-    histories = _of_known_items(log.histories_before(last), items)
+    before = log.histories_before(last)
+    histories = before.filter(~np.isin(before.item, items))
     requests = EvaluationSet(histories, log.item[last], log.user[last], "new items")
-    some = np.flatnonzero(np.diff(histories.starts) > 0)
+    some = np.flatnonzero(histories.lengths > 0)
     if len(some) == 0:
         raise LogError("no request for a new item has a known item before it: hold out fewer items.")
-    return NewItems(items, split, requests.select(some))
+    return NewItems(items, split, requests.take(some))
 
 
 def _last_of_each_user(log: BehaviourLog, chosen: NDArray[np.bool_]) -> TimeArray:
@@ -94,20 +95,6 @@ def _last_of_each_user(log: BehaviourLog, chosen: NDArray[np.bool_]) -> TimeArra
     owner = log.user[rows]
     last = np.append(owner[1:] != owner[:-1], [True] * bool(len(rows)))
     return rows[last]
-
-
-def _of_known_items(histories: Histories, new: IntArray) -> Histories:
-    """The same histories without the events of new items."""
-    keep = ~np.isin(histories.item, new)
-    before = np.concatenate([[0], np.cumsum(keep)])
-    return replace(
-        histories,
-        starts=before[histories.starts],
-        item=histories.item[keep],
-        scenario=histories.scenario[keep],
-        behaviour=histories.behaviour[keep],
-        time=histories.time[keep],
-    )
 
 
 class InterestsAlone:
@@ -144,7 +131,6 @@ def chance_of_hit(requests: EvaluationSet, k: int, candidates: IntArray | None =
     histories = requests.histories
     if candidates is not None:
         return min(1.0, k / len(candidates))
-    owner = np.repeat(np.arange(len(requests)), np.diff(histories.starts))
-    pairs = np.unique(np.stack([owner, histories.item]), axis=1)
+    pairs = np.unique(np.stack([histories.owner, histories.item]), axis=1)
     seen = np.bincount(pairs[0], minlength=len(requests))
     return float(np.minimum(1.0, k / (len(histories.catalogue.items) - seen)).mean())

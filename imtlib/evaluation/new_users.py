@@ -68,8 +68,7 @@ class NewUsers:
         """
         if not 1 <= events <= self.longest:
             raise ValueError(f"events={events} is outside 1 … {self.longest}: hold_out_users(longest=…)")
-        place = np.arange(len(self.log)) - self.log.starts[self.log.user]
-        return self.log.filter(np.isin(self.log.user, self.users) & (place < events))
+        return self.log.filter(np.isin(self.log.user, self.users) & (self.log.place < events))
 
 
 def hold_out_users(log: BehaviourLog, share: float = 0.1, longest: int = 10, seed: int = 0) -> NewUsers:
@@ -92,7 +91,7 @@ def hold_out_users(log: BehaviourLog, share: float = 0.1, longest: int = 10, see
         raise ValueError(
             f"share={share} must lie between 0 and 1, and longest={longest} must not be negative"
         )
-    enough = np.flatnonzero(np.diff(log.starts) > longest)
+    enough = np.flatnonzero(log.lengths > longest)
     many = round(share * len(enough))
     if many == 0:
         raise LogError(

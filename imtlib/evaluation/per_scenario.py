@@ -27,16 +27,7 @@ def own_scenario(histories: Histories) -> Histories:
     Args:
         histories: n histories; one without an event in the scenario of its request becomes empty.
     """
-    owner = np.repeat(np.arange(len(histories)), np.diff(histories.starts))
-    keep = histories.scenario == histories.request_scenario[owner]
-    return replace(
-        histories,
-        starts=np.concatenate([[0], np.cumsum(keep)])[histories.starts].astype(np.int64),
-        item=histories.item[keep],
-        scenario=histories.scenario[keep],
-        behaviour=histories.behaviour[keep],
-        time=histories.time[keep],
-    )
+    return histories.filter(histories.scenario == histories.request_scenario[histories.owner])
 
 
 def only_scenario(split: Split, scenario: str) -> Split:
@@ -62,7 +53,7 @@ def only_scenario(split: Split, scenario: str) -> Split:
         raise LogError(f"no training event took place in {scenario!r}: there is nothing to learn alone")
 
     def asked(part: EvaluationSet) -> EvaluationSet:
-        here = part.select(np.flatnonzero(part.histories.request_scenario == code))
+        here = part.take(np.flatnonzero(part.histories.request_scenario == code))
         return replace(here, histories=own_scenario(here.histories))
 
     note = f"Only {scenario}: {len(train):,} of {len(split.train):,} events to learn from."
@@ -110,7 +101,7 @@ class PerScenarioModel:
                 name = self.catalogue.scenarios[code]
                 raise UnknownNameError(f"a request is made in {name!r}, for which no model was given")
             rows = np.flatnonzero(histories.request_scenario == code)
-            score[rows] = self.models[int(code)].score(own_scenario(histories.select(rows)))
+            score[rows] = self.models[int(code)].score(own_scenario(histories.take(rows)))
         return score
 
 

@@ -127,7 +127,7 @@ def _untied(part: EvaluationSet, log: BehaviourLog) -> EvaluationSet:
         raise LogError(f"the {part.name} part asks for events that are not in this log: give its own log.")
     if not (events == 1).any():
         raise LogError(f"each target of the {part.name} part shares its time with another event of its user.")
-    return part.select(np.flatnonzero(events == 1))
+    return part.take(np.flatnonzero(events == 1))
 
 
 def draw_negatives(part: EvaluationSet, belongs: BoolArray, count: int = 999, seed: int = 0) -> IntArray:
@@ -236,15 +236,15 @@ def evaluate_sampled(
     candidates = np.column_stack([part.target, draw_negatives(part, belongs, drawn, seed)])
     rank, loss = np.empty(len(part)), np.empty(len(part))
     # Histories of like length together: a model that pads them wastes little.
-    order = np.argsort(np.diff(histories.starts), kind="stable")
+    order = np.argsort(histories.lengths, kind="stable")
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
-        score = np.take_along_axis(model.score(histories.select(rows)), candidates[rows], axis=1)
+        score = np.take_along_axis(model.score(histories.take(rows)), candidates[rows], axis=1)
         if not np.isfinite(score).all():
             raise ValueError(f"a score at the requests {rows} of the {part.name} part is not a finite number")
         rank[rows] = (score >= score[:, :1]).sum(axis=1)
         loss[rows] = np.logaddexp.reduce(score, axis=1, dtype=np.float64) - score[:, 0]
-    owner = np.repeat(np.arange(len(part)), np.diff(histories.starts))
+    owner = histories.owner
     seen = np.bincount(owner[histories.item == part.target[owner]], minlength=len(part)) > 0
     return SampledReport(
         name=part.name,

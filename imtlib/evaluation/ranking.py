@@ -205,10 +205,10 @@ def evaluate(
     rank, loss = np.empty(len(part)), np.empty(len(part))
     shown = np.zeros((len(names.scenarios), len(ks), len(names.items)), bool)
     # Histories of like length together: a model that pads them wastes little.
-    order = np.argsort(np.diff(part.histories.starts), kind="stable")
+    order = np.argsort(part.histories.lengths, kind="stable")
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
-        histories = part.histories.select(rows)
+        histories = part.histories.take(rows)
         unseen = _unseen(_checked(model.score(histories), part, rows), histories)
         rank[rows], loss[rows] = _standing(unseen, part.target[rows])
         for place, k in enumerate(ks):
@@ -244,7 +244,7 @@ def _checked(
 def _unseen(score: NDArray[np.floating[Any]], histories: Histories) -> NDArray[np.floating[Any]]:
     """The scores with those of the history's items at minus infinity."""
     masked = np.array(score)
-    masked[np.repeat(np.arange(len(histories)), np.diff(histories.starts)), histories.item] = -np.inf
+    masked[histories.owner, histories.item] = -np.inf
     return masked
 
 

@@ -59,8 +59,8 @@ class BestPredictor:
         """
         blocks = [np.zeros((0, len(self.catalogue.items)), np.float32)]
         for part in self._blocks(histories):
-            everyone, item = np.arange(len(part)), _padded(part, part.item)
-            mass = self._mass(item)[everyone, np.diff(part.starts)]
+            everyone, item = np.arange(len(part)), part.padded(part.item)
+            mass = self._mass(item)[everyone, part.lengths]
             p = (self._next(part) / mass) @ self._attraction.T
             row, place = np.nonzero(item >= 0)
             p[row, item[row, place]] = 0.0
@@ -93,7 +93,7 @@ class BestPredictor:
                 "the histories' catalogue is not the simulated one: the best predictor knows its own world "
                 "alone. Give it the truth that `simulate` returned with this log."
             )
-        return [histories.select(slice(s, s + BLOCK)) for s in range(0, len(histories), BLOCK)]
+        return [histories.take(slice(s, s + BLOCK)) for s in range(0, len(histories), BLOCK)]
 
     def _next(self, histories: Histories) -> FloatArray:
         interest: FloatArray = self._filtered(histories)[0].sum(axis=1)
@@ -101,9 +101,9 @@ class BestPredictor:
 
     def _filtered(self, histories: Histories) -> tuple[FloatArray, FloatArray]:
         """p(persona, interest | history), of the next event and of the last one, each `(n, M, K)`."""
-        laws, length = self._laws, np.diff(histories.starts)
-        item, behaviour = _padded(histories, histories.item), _padded(histories, histories.behaviour)
-        scenario = np.pad(_padded(histories, histories.scenario), ((0, 0), (0, 1)))
+        laws, length = self._laws, histories.lengths
+        item, behaviour = histories.padded(histories.item), histories.padded(histories.behaviour)
+        scenario = np.pad(histories.padded(histories.scenario), ((0, 0), (0, 1)))
         scenario[np.arange(len(length)), length] = histories.request_scenario
         changed = np.diff(scenario, axis=1, prepend=scenario[:, :1]) != 0
         pull, left, mass = laws.pull(item), laws.left(item), self._mass(item)
@@ -150,11 +150,3 @@ def share_of_achievable(model: float, floor: float, best: float) -> float:
         The share; NaN when best and floor are equal.
     """
     return (model - floor) / (best - floor) if best != floor else float("nan")
-
-
-def _padded(histories: Histories, values: IntArray) -> IntArray:
-    """`(n, T)`, −1 after the last event of a history."""
-    length = np.diff(histories.starts)
-    padded = np.full((len(length), int(length.max(initial=0))), -1, np.int32)
-    padded[np.arange(padded.shape[1]) < length[:, None]] = values
-    return padded

@@ -96,17 +96,12 @@ def shuffle_events(log: BehaviourLog, seed: int = 0) -> BehaviourLog:
         A log with the same users, events and times; item, scenario and behaviour of an event stay together.
     """
     order = np.lexsort((np.random.default_rng(seed).random(len(log)), log.user))
-    return BehaviourLog(
-        log.catalogue,
-        log.users,
-        log.starts,
-        log.item[order],
-        log.scenario[order],
-        log.behaviour[order],
-        log.time,
-        log.item_features,
-        log.user_features,
-        (*log.notes, "The events of each user are shuffled: their order means nothing."),
+    return dataclasses.replace(
+        log,
+        item=log.item[order],
+        scenario=log.scenario[order],
+        behaviour=log.behaviour[order],
+        notes=(*log.notes, "The events of each user are shuffled: their order means nothing."),
     )
 
 
@@ -238,16 +233,16 @@ def _assembled(
     index = pd.Index(users, dtype="str", name="user")
     features = pd.DataFrame({"group": pd.Series(groups, index, dtype="str")})
     log = BehaviourLog(
-        names,
-        users,
-        starts,
-        _codes(item),
-        _codes(scenario),
-        _codes(behaviour),
-        time,
-        pd.DataFrame(index=pd.Index(names.items, dtype="str", name="item")),
-        features,
-        ("Simulated: no person did any of this.",),
+        catalogue=names,
+        users=users,
+        starts=starts,
+        item=_codes(item),
+        scenario=_codes(scenario),
+        behaviour=_codes(behaviour),
+        time=time,
+        item_features=pd.DataFrame(index=pd.Index(names.items, dtype="str", name="item")),
+        user_features=features,
+        notes=("Simulated: no person did any of this.",),
     )
     row = np.where(cause >= 0, cause + np.repeat(starts[:-1], length), -1)
     return log, Truth(**_fields(laws), persona=_codes(persona), interest=_codes(interest), cause=row)

@@ -176,10 +176,7 @@ class Truth(Laws):
                 "`simulate` returned with it"
             )
         before, last, changed = self._before(log)
-        user = log.user
-        place = np.arange(len(log)) - log.starts[user]
-        padded = np.full((len(log.users), int(np.diff(log.starts).max(initial=0))), -1, np.int32)
-        padded[user, place] = log.item
+        user, place, padded = log.owner, log.place, log.padded(log.item)
         rows = self.rows[changed, log.scenario, self.persona[user], last]
         return (
             self.migrate(rows, self.pull(padded)[user, place], self.left(padded)[user, place]),
@@ -189,7 +186,7 @@ class Truth(Laws):
 
     def _before(self, log: BehaviourLog) -> tuple[IntArray, IntArray, IntArray]:
         """Of the event before, scenario (−1 at START) and interest (K); and whether the scenario changed."""
-        first = log.starts[:-1][np.diff(log.starts) > 0]
+        first = log.starts[:-1][log.lengths > 0]
         scenario, interest = np.roll(log.scenario, 1), np.roll(self.interest, 1)
         scenario[first], interest[first] = -1, self.matrix.shape[-1]
         changed = ((scenario != log.scenario) & (scenario >= 0)).astype(np.int32)

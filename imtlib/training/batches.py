@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.data.events import windows
 from imtlib.data.histories import Histories
 from imtlib.data.inputs import Arrays, inputs
 from imtlib.data.log import BehaviourLog
@@ -70,7 +71,7 @@ class TrainingBatches:
         rng = np.random.default_rng([self.seed, self.epoch])
         users = rng.permutation(self._active)
         if self.bucket_by_length:
-            size = np.minimum(np.diff(self.log.starts)[users], self.max_length)
+            size = np.minimum(self.log.lengths[users], self.max_length)
             users = users[np.argsort(size, kind="stable")]
         offset = (rng.random(len(self.log.users)) * 2**62).astype(np.int64)
         for group in rng.permutation(len(self)):
@@ -86,11 +87,10 @@ class TrainingBatches:
         self, users: NDArray[np.int64], offset: NDArray[np.int64], rng: np.random.Generator
     ) -> tuple[Arrays, IntArray]:
         log, change = self.log, self.augmentation
-        whole = np.diff(log.starts)[users]
+        whole = log.lengths[users]
         size = np.minimum(whole, self.max_length)
         skipped = offset % (whole - size + 1)
-        starts = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
-        event = np.repeat(log.starts[users] + skipped - starts[:-1], size) + np.arange(starts[-1])
+        starts, event = windows(log.starts[users] + skipped, size)
         if change is not None:
             stays = change.staying(starts, rng)
             event, starts = event[stays], np.concatenate([[0], np.cumsum(stays)])[starts]
@@ -117,17 +117,8 @@ class TrainingBatches:
         log, rows = self.log, np.arange(len(users) + 1)
         last = starts[1:] - 1
         past, final = np.delete(event, last), event[last]
-        window = Histories(
-            log.catalogue,
-            starts - rows,
-            log.item[past],
-            log.scenario[past],
-            log.behaviour[past],
-            log.time[past],
-            log.scenario[final],
-            log.time[final],
-            log.profile_vectors(users),
-        )
+        request = (log.scenario[final], log.time[final], log.profile_vectors(users))
+        window = Histories.of(log.gather(starts - rows, past), *request)
         arrays = inputs(window, self.max_length)
         place = starts[:-1, None] + np.arange(arrays["item"].shape[1] + 1)
         came = log.item[event[np.minimum(place, last[:, None])]]

@@ -190,7 +190,7 @@ def fit(
     }
     hiding = _hiding(model, modality_dropout, seed)
     chosen = np.random.default_rng(seed).permutation(len(split.valid))[:max_validation_requests]
-    valid = split.valid.select(np.sort(chosen))
+    valid = split.valid.take(np.sort(chosen))
     with tempfile.TemporaryDirectory() as own:
         run = _Run(model, valid, batches, Path(folder or own), settings, patience, progress)
         done = run.resume()
@@ -212,7 +212,7 @@ def _check_positions(
     model: InterestMigrationModel | SequenceBaseline, log: BehaviourLog, window_length: int
 ) -> None:
     """Self-attention has an embedding for each position, and must learn all that it will score from."""
-    read = min(model.max_length, int(np.diff(log.starts).max()) - 1)
+    read = min(model.max_length, int(log.lengths.max()) - 1)
     if (
         isinstance(model, SequenceBaseline)
         and model.settings["encoder"] == "sasrec"

@@ -98,7 +98,7 @@ def test_the_learnt_averages_are_those_of_each_pair() -> None:
         for b, asked in enumerate(WHERE):
             alone = learnt_transition(model, log, asked, current)[:-1]
             np.testing.assert_allclose(found.matrix[a, b], alone, rtol=1e-5)
-    length = np.minimum(np.diff(log.starts), 9)
+    length = np.minimum(log.lengths, 9)
     assert found.contexts.sum() == pytest.approx((length - 1).sum(), rel=1e-5)
     one = learnt_between(model, log.filter(log.scenario == 0))
     assert np.isnan(one.matrix[1]).all()

@@ -84,7 +84,7 @@ def test_scenarios_and_intervals_are_those_of_their_requests() -> None:
         if len(there) == 0:
             assert np.isnan(found.by_scenario[name].macro)
             continue
-        alone = evaluate_interests(model, part.select(there))
+        alone = evaluate_interests(model, part.take(there))
         for metric in METRICS:
             assert getattr(found.by_scenario[name], metric) == pytest.approx(getattr(alone, metric), abs=1e-5)
     for metric in WITH_INTERVAL:

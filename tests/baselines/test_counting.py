@@ -79,7 +79,7 @@ def test_transitions_count_what_follows_within_a_user() -> None:
     for row, last in enumerate(["", "a", "b", "a", "", "a"]):
         np.testing.assert_allclose(p[row], after[last], rtol=1e-6)
     nothing = log_of({"u": "ab", "v": "bc"})
-    after_c = nothing.histories_before(np.array([1])).select(np.array([0]))
+    after_c = nothing.histories_before(np.array([1])).take(np.array([0]))
     last_is_c = np.exp(Transitions(nothing).score(after_c))
     assert last_is_c.sum() == pytest.approx(1, abs=1e-6)
 
@@ -110,7 +110,7 @@ def test_last_of_one_is_the_chain_and_every_row_is_a_distribution() -> None:
         assert score.dtype == np.float32
         assert score.shape == (len(log), 160)
         np.testing.assert_allclose(np.exp(score.astype(float)).sum(axis=1), 1, atol=1e-4)
-        assert model.score(histories.select(slice(0, 0))).shape == (0, 160)
+        assert model.score(histories.take(slice(0, 0))).shape == (0, 160)
 
 
 def test_refuses_bad_input() -> None:

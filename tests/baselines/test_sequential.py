@@ -59,10 +59,10 @@ def test_the_future_does_not_reach_the_past(encoder: str) -> None:
 def test_padding_company_and_order_change_nothing(encoder: str) -> None:
     model, histories = made(encoder), random_histories(small_catalogue(), [3, 0, 20, 5, 11])
     together = model.score(histories)
-    alone = np.concatenate([model.score(histories.select(np.array([row]))) for row in range(5)])
+    alone = np.concatenate([model.score(histories.take(np.array([row]))) for row in range(5)])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     order = np.array([4, 2, 0, 1, 3])
-    np.testing.assert_allclose(model.score(histories.select(order), batch=2), together[order], atol=1e-5)
+    np.testing.assert_allclose(model.score(histories.take(order), batch=2), together[order], atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

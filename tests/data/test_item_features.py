@@ -391,7 +391,7 @@ def test_hidden_and_resumed_is_the_same_to_the_bit(split: Split, tmp_path: Path)
     assert fit(resumed, split, modality_dropout=0.4, folder=tmp_path, **options) == history
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    with pytest.raises(ModelFileError, match="run with other hide"):
+    with pytest.raises(ModelFileError, match="run with other modality_dropout"):
         fit(new_model(), split, folder=tmp_path, **options)
     told = describe(split.train, vectors={"image": -image})
     with pytest.raises(ModelFileError, match="run with other modalities"):

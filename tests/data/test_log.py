@@ -93,7 +93,7 @@ def test_a_history_that_cannot_be_had_says_what_to_give(log: BehaviourLog) -> No
 
 def test_histories_before_events_hold_what_came_earlier(log: BehaviourLog) -> None:
     histories = log.histories_before(np.array([4, 0, 1]))
-    assert np.diff(histories.starts).tolist() == [2, 0, 1]
+    assert histories.lengths.tolist() == [2, 0, 1]
     assert histories.item.tolist() == [*log.item[2:4], log.item[0]]
     assert histories.request_time.tolist() == [30, 10, 40]
     assert histories.request_scenario.tolist() == log.scenario[[4, 0, 1]].tolist()

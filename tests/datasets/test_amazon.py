@@ -175,7 +175,7 @@ def test_food_and_kitchen_has_the_counts_of_its_source(log: BehaviourLog) -> Non
     assert log.notes == ()
     # The scenario of an event is the domain of its item.
     assert (names.item_interests.argmax(axis=1)[log.item] == log.scenario).all()
-    assert (np.diff(log.starts).min(), np.diff(log.starts).max()) == (10, 50)
+    assert (log.lengths.min(), log.lengths.max()) == (10, 50)
 
 
 def test_order_is_that_of_the_file(log: BehaviourLog) -> None:

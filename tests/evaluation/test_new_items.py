@@ -41,7 +41,7 @@ def test_a_request_is_the_last_new_event_of_its_user_and_knows_what_came_before(
         life = slice(log.starts[user], log.starts[user + 1])
         item, time = log.item[life], log.time[life]
         last = np.flatnonzero(np.isin(item, new.items))[-1]
-        one = new.requests.histories.select(slice(row, row + 1))
+        one = new.requests.histories.take(slice(row, row + 1))
         before = item[:last]
         assert item[last] == new.requests.target[row]
         assert one.request_time[0] == time[last]
@@ -60,7 +60,7 @@ def test_the_floors(log: BehaviourLog, new: NewItems) -> None:
     alone = evaluate(new.among(InterestsAlone(log)), new.requests)
     assert alone["MRR"] > 1.5 * popularity["MRR"]
     assert chance_of_hit(new.requests, 10, new.items) == pytest.approx(10 / len(new.items))
-    one = new.requests.select(slice(0, 1))
+    one = new.requests.take(slice(0, 1))
     unseen = len(log.catalogue.items) - len(np.unique(one.histories.item))
     assert chance_of_hit(one, 10) == pytest.approx(10 / unseen)
 
@@ -68,7 +68,7 @@ def test_the_floors(log: BehaviourLog, new: NewItems) -> None:
 def test_interests_alone_is_a_distribution_without_preference_within(
     log: BehaviourLog, new: NewItems
 ) -> None:
-    some = new.requests.histories.select(slice(5))
+    some = new.requests.histories.take(slice(5))
     p = np.exp(InterestsAlone(log).score(some))
     np.testing.assert_allclose(p.sum(axis=1), 1)
     held = log.catalogue.item_interests

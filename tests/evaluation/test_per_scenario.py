@@ -89,7 +89,7 @@ def test_each_request_goes_to_the_model_of_its_scenario() -> None:
         for shown in model.shown:
             assert set(shown.scenario) <= {code}
             assert set(shown.request_scenario) == {code}
-    assert PerScenarioModel(models).score(histories.select(slice(0, 0))).shape == (0, 12)
+    assert PerScenarioModel(models).score(histories.take(slice(0, 0))).shape == (0, 12)
 
 
 def test_it_is_evaluated_like_any_scorer_and_says_what_each_model_says(split: Split) -> None:

@@ -124,7 +124,7 @@ def test_equals_the_count_by_hand(data: st.DataObject) -> None:
         assert low <= inner["MRR"] + 1e-9
         assert high >= min(1 / r for r in here)
         mine = [r for r, s in enumerate(scenario) if s == 1]
-        alone = evaluate(Fixed(names, table), asked.select(np.array(mine)), ks=(1, 3))
+        alone = evaluate(Fixed(names, table), asked.take(np.array(mine)), ks=(1, 3))
         for k in (1, 3):
             assert inner[f"coverage@{k}"] == alone[f"coverage@{k}"]
 

@@ -46,7 +46,7 @@ def test_the_seed_decides_everything_and_the_world_only_the_laws() -> None:
 
 def test_a_log_is_well_formed(large: SimulatedLog) -> None:
     log, truth = large
-    length = np.diff(log.starts)
+    length = log.lengths
     assert (length.min(), length.max()) == (18, 54)
     later = within(log)
     assert (np.diff(log.time)[later - 1] > 0).all()

@@ -190,7 +190,7 @@ def test_users_of_like_length_share_a_batch_or_any_do(split: Split) -> None:
         lengths = [arrays["length"] for arrays, _ in batches]
         seen[like] = np.sort(np.concatenate(lengths))
         spread[like] = np.mean([np.ptp(length) for length in lengths])
-    events = np.diff(log.starts)
+    events = log.lengths
     np.testing.assert_array_equal(seen[True] + 1, np.sort(events[events > 0]))
     np.testing.assert_array_equal(seen[True], seen[False])
     assert spread[True] < 0.25 * spread[False]
@@ -203,7 +203,7 @@ def test_counts_below_one_are_refused(split: Split, name: str) -> None:
 
 
 def test_every_position_that_is_scored_from_is_learnt(split: Split) -> None:
-    longest = int(np.diff(split.train.starts).max())
+    longest = int(split.train.lengths.max())
     sasrec = SequenceBaseline.for_log(split.train, units=8, max_length=longest - 2)
     with pytest.raises(ValueError, match=f"window_length={longest - 1}"):
         fit(sasrec, split, epochs=1, window_length=longest - 2, progress=False)

@@ -40,7 +40,7 @@ class Drawing:
 
 
 def map_of_steps(lit: int | None = None) -> Drawing:
-    """The map of the five steps, one of them lit.
+    """Draw the map of the five steps, one of them lit.
 
     Args:
         lit: the step, from 1 to 5; none is lit by default.
@@ -58,9 +58,9 @@ def map_of_steps(lit: int | None = None) -> Drawing:
         parts.append(
             f'<rect x="{x + 1}" y="1" width="{wide - 2}" height="{high - 2}" rx="10" fill="{fill}" '
             f'stroke="{"#c2410c" if on else "currentColor"}" stroke-width="2"/>'
-            + _text(x + wide / 2, 32, f"{place + 1} {name}", ink, 17, "bold")
-            + _text(x + wide / 2, 56, chinese, ink, 16)
-            + _text(x + wide / 2, 80, what, ink, 15)
+            + svg_text(x + wide / 2, 32, f"{place + 1} {name}", ink, 17, "bold")
+            + svg_text(x + wide / 2, 56, chinese, ink, 16)
+            + svg_text(x + wide / 2, 80, what, ink, 15)
         )
         if place:
             parts.append(
@@ -79,7 +79,19 @@ def map_of_steps(lit: int | None = None) -> Drawing:
     return Drawing(svg, alt)
 
 
-def _text(x: float, y: float, text: str, ink: str, size: int, weight: str = "normal") -> str:
+def svg_text(x: float, y: float, text: str, ink: str, size: int, weight: str = "normal") -> str:
+    """Write a line of text into a drawing.
+
+    Args:
+        x, y: its middle and its base line, in the drawing's units.
+        text: the words.
+        ink: their colour, as CSS has it.
+        size: of the letters, in the drawing's units.
+        weight: `normal` or `bold`.
+
+    Returns:
+        An SVG element.
+    """
     return (
         f'<text x="{x}" y="{y}" text-anchor="middle" font-size="{size}" font-weight="{weight}" '
         f'fill="{ink}">{escape(text)}</text>'
@@ -92,7 +104,7 @@ def matrix_figure(
     rows: Sequence[str],
     columns: Sequence[str],
 ) -> Figure:
-    """Transition matrices side by side, on one scale.
+    """Draw transition matrices side by side, on one scale.
 
     Args:
         matrices: each `(len(rows), len(columns))`, probabilities.

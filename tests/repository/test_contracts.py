@@ -9,8 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.repository import ROOT
 
-ROOT = Path(__file__).parents[2]
 LINT = Path(sysconfig.get_path("scripts")) / "lint-imports"
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["tool"]["importlinter"]["contracts"]
 BREACHES = {

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from support.repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 BOOK = Path(os.environ.get("IMTLIB_BOOK", ROOT / "_build" / "html")).resolve()
 TOOL = ROOT / "tools" / "accessibility"
 PAGES = [

@@ -8,9 +8,7 @@ LOCKED := .venv/.locked
 READY := .venv/.ready
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NOTEBOOKS ?= $(wildcard chapters/*.ipynb)
-# Two notebooks at a time, each in the order of its cells.
-PAIR := -n 2 --dist loadscope
-NBVAL := $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 $(PAIR)
+NBVAL := $(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadscope
 # How other processors compute: without oneDNN's operations, with them, and on one thread. The limits on
 # instructions make each differ in the last bits from the default, whatever that is on this processor.
 PROCESSORS := TF_ENABLE_ONEDNN_OPTS=0,ONEDNN_MAX_CPU_ISA=SSE41 TF_ENABLE_ONEDNN_OPTS=1,ONEDNN_MAX_CPU_ISA=AVX2 \
@@ -43,13 +41,14 @@ book: $(READY)  ## render the book into _build/html, warnings as errors
 	  test -f "_build/html/$$page.html" || { echo "The page $$page was not built."; exit 1; }; done
 	@echo; echo "The book is ready. Open $(CURDIR)/_build/html/index.html in a browser; it needs no network."
 
-test: test-unit test-notebooks  ## everything: unit and property tests, then every notebook, strictly
+test: $(READY)  ## everything: unit and property tests, then every notebook, strictly
+	@$(BIN)/python tools/run_tests.py
 
 test-unit: $(READY)
-	$(BIN)/pytest tests -n 2 --dist loadfile
+	@$(BIN)/python tools/run_tests.py unit
 
 test-notebooks: $(READY)
-	$(NBVAL) $(NOTEBOOKS)
+	@$(BIN)/python tools/run_tests.py notebooks $(NOTEBOOKS)
 
 test-numerics: $(READY)  ## every notebook again as three other processors would compute it, and untrained
 	@failed=; for names in $(PROCESSORS); do settings=$$(echo $$names | tr , ' '); \
@@ -62,7 +61,7 @@ accessibility: $(READY)  ## read every built page with axe-core in Chromium; nee
 	@command -v npm >/dev/null || { echo "No npm found. On Debian and Ubuntu: apt install nodejs npm"; exit 1; }
 	npm ci --prefix tools/accessibility
 	@test -f _build/html/index.html || $(MAKE) book
-	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/test_accessibility.py
+	IMTLIB_ACCESSIBILITY=required $(BIN)/pytest tests/repository/test_accessibility.py
 
 DECAYS = small-decay-0.1 small-decay-0.3 small-decay-1 small-decay-3
 ABLATIONS = small small-direct small-shuffled small-no-attention small-constant-query small-self-attention small-lstm \
@@ -102,7 +101,7 @@ check: $(READY)  ## style, types, the order of the rooms, and what must hold of 
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest tests/test_repository.py
+	$(BIN)/pytest tests/repository
 
 execute: $(READY)  ## run notebooks and keep their outputs: make execute NOTEBOOKS=chapters/quickstart.ipynb
 	$(BIN)/python tools/execute.py $(NOTEBOOKS)
@@ -125,4 +124,4 @@ wheel: $(READY)  ## build dist/imtlib-*.whl, trained weights inside
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --no-index -w dist .
 
 clean:  ## remove what was built; the environment and fetched data stay
-	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf _build dist .coverage* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis

@@ -32,7 +32,7 @@ HELD = ("attribute", "data", "property")
 
 
 def as_rst(text: str) -> str:
-    """The same text with reStructuredText's marks."""
+    """Write the same text with reStructuredText's marks."""
     return MARKS.sub(_converted, text)
 
 
@@ -80,7 +80,7 @@ class _Held:
 def signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, given: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """A layer's own arguments, which Keras hides; and `NDArray[int32]` in place of what it stands for."""
+    """Show a layer's own arguments, which Keras hides, and `NDArray[int32]` for what it stands for."""
     if what == "class" and given == "(*args, **kwargs)":
         own = inspect.signature(obj.__init__, bound_method=True)
         given = inspect.stringify_signature(own, show_return_annotation=False, unqualified_typehints=True)

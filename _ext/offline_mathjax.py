@@ -13,7 +13,7 @@ FONTS = "output/chtml/fonts/woff-v2"
 
 
 def wheel_folder() -> Path:
-    """The `mathjax` folder of sphinx-mathjax-offline, a package whose name no import statement can say."""
+    """Find the `mathjax` folder of sphinx-mathjax-offline, whose name no import statement can say."""
     spec = importlib.util.find_spec("sphinx-mathjax-offline")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("sphinx-mathjax-offline is missing: run `make book`, which installs it")

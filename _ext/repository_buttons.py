@@ -9,7 +9,7 @@ NEED_ADDRESS = ("use_repository_button", "use_issues_button", "use_edit_page_but
 
 
 def set_buttons(app: Sphinx, config: Config) -> None:
-    """Without an address: no launch buttons. With one: those, and repository, issue and edit buttons."""
+    """Show no launch buttons without an address; with one those, and repository, issue and edit buttons."""
     options = config.html_theme_options
     known = bool(options.get("repository_url"))
     options.update(dict.fromkeys(NEED_ADDRESS, known))

@@ -1,4 +1,4 @@
-"""Mends what the theme and Sphinx write on every page so that a reader can use it.
+"""Repairs what the theme and Sphinx write on every page so that a reader can use it.
 
 - The arrows that unfold the table of contents have no name: a screen reader says "button" and nothing else.
 - A signature of several lines is marked as a list of definitions that has none.
@@ -31,7 +31,7 @@ def name_arrows(app: Sphinx, page: str, template: str, context: dict[str, Any], 
     context["generate_toctree_html"] = named
 
 
-def mend_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+def repair_roles(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Say that the lines of a signature are a list by looks only, and that a cited work is in a list."""
     if "body" in context:
         body = context["body"].replace("<dl>\n<dd>", '<dl role="presentation">\n<dd>')
@@ -42,5 +42,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx, after the theme."""
     app.add_js_file(None, body=CHOOSE)
     app.connect("html-page-context", name_arrows, priority=900)
-    app.connect("html-page-context", mend_roles, priority=900)
+    app.connect("html-page-context", repair_roles, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

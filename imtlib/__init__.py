@@ -28,6 +28,8 @@ from imtlib.simulation.simulator import simulate
 from imtlib.streaming import Session
 from imtlib.training.trainer import fit
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BehaviourLog",
     "Event",

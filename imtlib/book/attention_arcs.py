@@ -20,7 +20,7 @@ START = "(start)"
 
 
 def short_title(name: str, width: int = 24) -> str:
-    """A film's title that fits a picture: without its year, an article back in front, cut to a width.
+    """Fit a film's title into a picture: without its year, an article back in front, cut to a width.
 
     Args:
         name: such as `"Green Mile, The (1999)"`.
@@ -41,7 +41,7 @@ def arcs_figure(
     marks: Sequence[int] = (),
     named: float = 0.1,
 ) -> Figure:
-    """One history from top to bottom, and beside it for each head an arc for each migration.
+    """Draw one history from top to bottom, and beside it for each head an arc for each migration.
 
     The wider and darker an arc, the more the head reads of that migration when the request comes.
 

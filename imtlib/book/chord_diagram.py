@@ -30,7 +30,7 @@ def chord_figure(
     interests: Sequence[str],
     least: float = 0.0005,
 ) -> Figure:
-    """Wheels on one scale: the first large and with all names, the others small below it.
+    """Draw wheels on one scale: the first large and with all names, the others small below it.
 
     A wheel's rim holds the scenarios, each with its interests. A comet leaves the interest where it is thick
     and arrives where it is pointed; it has the colour of the scenario that it leaves.
@@ -68,7 +68,7 @@ def chord_figure(
 
 
 def comets(wheel: FloatArray) -> list[tuple[int, int, float, float, float]]:
-    """Where the comets of a wheel begin and end.
+    """Find where the comets of a wheel begin and end.
 
     Args:
         wheel: as `chord_figure` has it, in shares of what the interest that sends most sends, `(S, S, K, K)`.
@@ -97,7 +97,7 @@ def comets(wheel: FloatArray) -> list[tuple[int, int, float, float, float]]:
 
 
 def _nodes(places: int, kinds: int) -> tuple[FloatArray, float]:
-    """Where the arc of each interest begins, degrees, `(S, K)`; and how wide each is."""
+    """Place the arc of each interest: where it begins, degrees, `(S, K)`, and how wide all are."""
     sector = 360 / places - (SECTOR_GAP if places > 1 else 0)
     width = sector / kinds - NODE_GAP
     first = 360 / places * np.arange(places)[:, None] - sector / 2
@@ -106,7 +106,7 @@ def _nodes(places: int, kinds: int) -> tuple[FloatArray, float]:
 
 
 def _on_rim(angle: float, radius: float) -> tuple[float, float]:
-    """The point at an angle from the top, clockwise, degrees."""
+    """Place a point at an angle from the top, clockwise, degrees."""
     turn = np.deg2rad(angle)
     return float(radius * np.sin(turn)), float(radius * np.cos(turn))
 
@@ -132,7 +132,7 @@ def _wheel(axis: Axes, wheel: FloatArray, scenarios: Sequence[str], interests: S
 
 
 def _comet(begin: float, end: float, point: float) -> Path:
-    """From the rim between two angles to a point at a third, bent towards the middle."""
+    """Bend a band from the rim between two angles to a point at a third, by way of the middle."""
     one, two, tip = _on_rim(begin, 0.93), _on_rim(end, 0.93), _on_rim(point, 0.93)
     # Controls at a third of the radius keep neighbours off each other and the middle readable.
     leave, arrive = _on_rim((begin + end) / 2, 0.3), _on_rim(point, 0.3)
@@ -142,7 +142,7 @@ def _comet(begin: float, end: float, point: float) -> Path:
 
 
 def _name(axis: Axes, name: str, angle: float) -> None:
-    """A name that stands on the rim and points outwards, never upside down."""
+    """Write a name on the rim, pointing outwards, never upside down."""
     x, up = _on_rim(angle, 1.05)
     right = angle % 360 < 180
     turn = 90 - angle % 360 if right else 270 - angle % 360

@@ -26,7 +26,7 @@ def merge_small(
     always: Sequence[str] = (),
     rest: str = "all others",
 ) -> tuple[FloatArray, list[str]]:
-    """The largest interests of a flow, and the others together as one.
+    """Keep the largest interests of a flow, and the others together as one.
 
     Args:
         flow: mass that goes from each interest to each, `(K, K)`.
@@ -58,7 +58,7 @@ def flow_figure(
     highlight: tuple[str, str] | None = None,
     titles: tuple[str, str] = ("interest now", "interest next"),
 ) -> Figure:
-    """A flow figure: interests now on the left, next on the right, ribbons as wide as the mass that goes.
+    """Draw interests now on the left, next on the right, and ribbons as wide as the mass that goes.
 
     Ribbons that stay with their interest are grey, those that change it blue, and one may be orange.
 
@@ -104,13 +104,13 @@ def flow_figure(
 
 
 def _tops(heights: FloatArray) -> FloatArray:
-    """Where each bar of a column begins, from the top."""
+    """Find where each bar of a column begins, from the top."""
     tops: FloatArray = np.cumsum(heights) - heights + GAP * np.arange(len(heights))
     return tops
 
 
 def _ribbon(leave: float, arrive: float, width: float) -> Path:
-    """A band of one width from (0, leave) to (1, arrive), level at both ends."""
+    """Bend a band of one width from (0, leave) to (1, arrive), level at both ends."""
     upper = [(0.0, leave), (0.5, leave), (0.5, arrive), (1.0, arrive)]
     lower = [(1.0, arrive + width), (0.5, arrive + width), (0.5, leave + width), (0.0, leave + width)]
     curve = [Path.CURVE4] * 3
@@ -121,7 +121,7 @@ def _ribbon(leave: float, arrive: float, width: float) -> Path:
 def _column(
     axis: Axes, at: float, tops: FloatArray, heights: FloatArray, names: Sequence[str], side: str
 ) -> None:
-    """Bars with their names; `side` is the edge of the name that touches the bar."""
+    """Draw bars with their names; `side` is the edge of the name that touches the bar."""
     place = at - 0.02 if side == "right" else at + 0.05
     for top, height, name in zip(tops, heights, names, strict=True):
         axis.add_patch(Rectangle((at, top), 0.03, height, facecolor="black", linewidth=0, zorder=4))

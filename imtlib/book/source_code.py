@@ -27,7 +27,7 @@ class SourceCode:
 
 
 def show(*things: Any) -> SourceCode:
-    """The source of functions, methods or classes of the library, as it stands in its file.
+    """Show the source of functions, methods or classes of the library, as it stands in its file.
 
     Docstrings are left out: the API reference has them.
 

@@ -7,7 +7,6 @@ is left alone; one that was interrupted goes on.
 from __future__ import annotations
 
 import argparse
-import inspect
 import itertools
 import json
 import os
@@ -28,20 +27,15 @@ import tensorflow as tf
 
 from experiments.recipes import ABLATIONS, FITTED_BY_SPLIT, MODELS, SPLITS, WAYS
 from imtlib.analysis.interest_metrics import METRICS, WITH_INTERVAL, evaluate_interests
+from imtlib.config import TrainingConfig
 from imtlib.data.atomic import whole
 from imtlib.data.histories import EvaluationSet
 from imtlib.datasets.registry import load_dataset
 from imtlib.evaluation.ranking import Report, Scorer, evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.training.trainer import fit
 
 INTERVALS = ("HR@10", "NDCG@10", "MRR", "log loss")
-NOT_OF_RECIPES = ("seed", "folder", "progress", "callbacks", "target_mask")
-DEFAULTS = {
-    name: parameter.default
-    for name, parameter in inspect.signature(fit).parameters.items()
-    if parameter.default is not parameter.empty and name not in NOT_OF_RECIPES
-}
+DEFAULTS = {name: value for name, value in asdict(TrainingConfig()).items() if name != "seed"}
 """What `imtlib.training.trainer.fit` does where a recipe says nothing."""
 
 
@@ -76,7 +70,7 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> dict[s
         "split": split,
         "model": model,
         "seed": seed,
-        "settings": getattr(made, "settings", dict(recipe.settings)),
+        "settings": asdict(made.config) if hasattr(made, "config") else dict(recipe.settings),
         "fitting": None if fitting is None else as_json({**DEFAULTS, **fitting}),
         "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
@@ -123,7 +117,7 @@ def interest_figures(model: Scorer, part: EvaluationSet) -> dict[str, dict[str, 
         (`None` where there is none), and `by scenario`, as `rounded` has them; `None` for a model without a
         matrix of transitions.
     """
-    if not isinstance(model, InterestMigrationModel) or not model.settings["through_interests"]:
+    if not isinstance(model, InterestMigrationModel) or not model.config.through_interests:
         return None
     report = evaluate_interests(model, part)
     return {

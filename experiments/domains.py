@@ -21,6 +21,7 @@ import keras
 
 from experiments.benchmark import as_json, figures, machine, rounded, write
 from imtlib.baselines.counting import Popularity, SmoothedTransitions
+from imtlib.config import Augmentation
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.datasets.amazon import amazon_food_kitchen, read_domains
@@ -32,7 +33,6 @@ from imtlib.evaluation.protocols import (
 )
 from imtlib.evaluation.ranking import Report, Scorer, evaluate
 from imtlib.model import InterestMigrationModel
-from imtlib.training.augmentation import Augmentation
 from imtlib.training.initialisation import count_biases, count_vectors
 from imtlib.training.per_scenario import each_for_log, fit_each
 from imtlib.training.trainer import fit

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def run(name: str, seed: int, new: NewItems, folder: Path) -> dict[str, Any]:
     minutes = round((time.monotonic() - began) / 60, 2)
     return {
         **_told(name, seed, model, new),
-        "settings": model.settings,
+        "settings": asdict(model.config),
         "modalities": list(chosen or ()),
         "fitting": fitting,
         "one missing": one_missing(model, new),

@@ -11,6 +11,7 @@ import numpy as np
 
 from imtlib.baselines.counting import Popularity, RecentPopularity, SmoothedTransitions, Transitions
 from imtlib.baselines.sequential import SequenceBaseline
+from imtlib.config import Augmentation
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out, time_split
 from imtlib.evaluation.ablations import (
@@ -21,7 +22,6 @@ from imtlib.evaluation.ablations import (
 )
 from imtlib.evaluation.ranking import Scorer
 from imtlib.model import InterestMigrationModel
-from imtlib.training.augmentation import Augmentation
 from imtlib.training.per_scenario import each_for_log, fit_each
 from imtlib.training.trainer import fit
 

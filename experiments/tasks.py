@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def points(model: InterestMigrationModel, people: BehaviourLog) -> dict[str, flo
     tenth = people.starts[:-1] + 10
     logits = model.outputs(people.histories_before(tenth), ("interest_logits",))["interest_logits"]
     held = people.catalogue.item_interests[people.item]
-    came = np.stack([held[event : event + model.window].any(axis=0) for event in tenth])
+    came = np.stack([held[event : event + model.config.window].any(axis=0) for event in tenth])
     cross_entropy = np.logaddexp(0, logits.astype(np.float64)) - came * logits
     return {
         "average precision": float(np.nanmean(average_precision(logits, came))),
@@ -92,14 +93,12 @@ def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
     return {
         "model": name,
         "seed": seed,
-        "settings": model.settings,
+        "settings": asdict(model.config),
         "fitting": small.fitting,
         "hash": split.hash,
         "items": items(model, people, truth),
         "points": points(model, people),
-        "matrix, total variation": matrix(model, people, truth)
-        if model.settings["through_interests"]
-        else None,
+        "matrix, total variation": matrix(model, people, truth) if model.config.through_interests else None,
         "minutes": round((time.monotonic() - began) / 60, 2),
         "machine": machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),

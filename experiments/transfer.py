@@ -201,7 +201,7 @@ def run(source: str, target: str, how: str, share: float, seed: int, runs: Path)
         "counts": None if counts is None else {**asdict(counts), "share": counts.share},
         "matched items": matched,
         "items": len(log.catalogue.items),
-        "settings": getattr(model, "settings", {}),
+        "settings": asdict(model.config) if hasattr(model, "config") else {},
         "fitting": _fitting(plan, how) or None,
         "hash": asked.hash,
         "valid": figures(evaluate(model, asked.valid)),

@@ -6,12 +6,14 @@ import json
 import os
 import tempfile
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from imtlib.config import FORMAT, settings_of
+from imtlib.config import FORMAT, ModelConfig, settings_of
+from imtlib.data.log import BehaviourLog
 from imtlib.datasets.registry import load_dataset
 from imtlib.errors import ModelFileError
 from imtlib.model import InterestMigrationModel
@@ -50,32 +52,37 @@ def load_model(path: str | os.PathLike[str]) -> InterestMigrationModel:
     return model
 
 
-def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> InterestMigrationModel:
-    """A trained model of a data set: its shipped weights with the fetched catalogue.
+def load_pretrained(
+    name: str, log: BehaviourLog | None = None, folder: str | os.PathLike[str] | None = None
+) -> InterestMigrationModel:
+    """Load the trained model of a data set: its shipped weights, with the catalogue of its log.
 
     Args:
         name: such as `"movielens-1m"`, as `load_dataset` has it; or that of another model, whose card names
             the data set.
+        log: the data set, if it is at hand; by default it is loaded for its catalogue.
         folder: that holds `name.json` and `name.weights.h5`; by default where the library keeps them.
 
     Returns:
         The model, ready to score and recommend.
 
     Raises:
-        ModelFileError: there are no such weights, or they are of another format, or were made for a
-            catalogue other than the one fetched.
+        ModelFileError: there are no such weights, or they are of another format, or were made for another
+            catalogue than the log has.
         DownloadError: the data could not be fetched.
     """
     place = _find(name, PLACES if folder is None else (Path(folder),))
     card = json.loads((place / f"{name}.json").read_text("utf8"))
     settings = settings_of({"format": card["format"], **card["settings"]}, f"{place / name}.json")
-    catalogue = load_dataset(card.get("dataset", name)).catalogue
+    dataset = card.get("dataset", name)
+    catalogue = (load_dataset(dataset) if log is None else log).catalogue
     if catalogue.fingerprint != card["fingerprint"]:
+        fix = "delete the cached data and fetch it again" if log is None else f"give that of {dataset!r}"
         raise ModelFileError(
-            f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the "
-            f"data fetched has {catalogue.fingerprint[:12]}…: delete the cached data and fetch it again"
+            f"the weights of {name} were made for the catalogue {card['fingerprint'][:12]}…, the log has "
+            f"{catalogue.fingerprint[:12]}…: {fix}"
         )
-    model = InterestMigrationModel(catalogue, **settings)
+    model = InterestMigrationModel(catalogue, config=ModelConfig(**settings))
     weights = place / f"{name}.weights.h5"
     try:
         model.load_weights(weights)
@@ -89,7 +96,7 @@ def load_pretrained(name: str, folder: str | os.PathLike[str] | None = None) -> 
 def keep_pretrained(
     model: InterestMigrationModel, name: str, folder: str | os.PathLike[str], about: dict[str, Any]
 ) -> None:
-    """Write what `load_pretrained` reads: settings, fingerprint and weights; no name of any item.
+    """Write what `load_pretrained` reads: settings, fingerprint and weights; no item is named in it.
 
     Args:
         model: trained.
@@ -99,7 +106,8 @@ def keep_pretrained(
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    card = {"format": FORMAT, "fingerprint": model.catalogue.fingerprint, "settings": model.settings, **about}
+    settings = asdict(model.config)
+    card = {"format": FORMAT, "fingerprint": model.catalogue.fingerprint, "settings": settings, **about}
     with tempfile.TemporaryDirectory(dir=place) as fresh:
         # A fresh model has no optimizer: its state is two thirds of the file, and of no use here.
         bare = InterestMigrationModel.from_config(model.get_config())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS
-from imtlib.config import FORMAT, Settings, settings_of
+from imtlib.config import FORMAT, ModelConfig, settings_of
 from imtlib.data.atomic import whole
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories, nobody
@@ -45,25 +45,32 @@ class InterestMigrationModel(keras.Model):
         catalogue: the names it speaks of; or the same as plain lists, as a saved model holds them.
         modalities: what is known of each item beside its id (`imtlib.data.item_features.describe`); or the
             sizes alone, as a saved model holds them. By default an item is known by its id and its interests.
-        settings: see `imtlib.config.Settings`, which has their meanings and defaults.
+        config: everything else that can be chosen; by default the defaults.
+        settings: fields of the configuration by name, in place of those of `config`.
+
+    Attributes:
+        catalogue, config: as given, complete.
+        max_length: how many of a history's last events are read.
 
     Raises:
-        TypeError: there is no setting of a name that was given.
-        ValueError: a name is not one of the choices, `heads` does not divide `units`, or `max_length` is
-            out of range.
+        TypeError: the configuration has no such field, or a value is of another type.
+        ValueError: as `imtlib.config.ModelConfig` raises it, or the modalities are of other items.
     """
+
+    learns_positions = False
+    """No position has weights of its own: windows may be shorter than the histories that are scored."""
 
     def __init__(
         self,
         catalogue: Catalogue | Mapping[str, Any],
         modalities: Modalities | Mapping[str, Any] | None = None,
+        config: ModelConfig | None = None,
         **settings: Any,
     ) -> None:
         super().__init__()
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
-        chosen = Settings(**settings)
-        self.settings = asdict(chosen)
-        self.window, self.max_length = chosen.window, chosen.max_length
+        self.config = chosen = replace(config or ModelConfig(), **settings)
+        self.max_length = chosen.max_length
         units, dropout = chosen.units, chosen.dropout
         names = self.catalogue
         items, interests = names.item_interests.shape
@@ -92,9 +99,15 @@ class InterestMigrationModel(keras.Model):
         self.current_interest.trainable = self.migration_matrix.trainable = chosen.through_interests
 
     @classmethod
-    def for_log(cls, log: BehaviourLog, modalities: Modalities | None = None, **settings: Any) -> Self:
-        """A model for the items, scenarios and interests of a log; arguments as the constructor has them."""
-        return cls(log.catalogue, modalities, **settings)
+    def for_log(
+        cls,
+        log: BehaviourLog,
+        modalities: Modalities | None = None,
+        config: ModelConfig | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make a model for the items, scenarios and interests of a log; arguments as the constructor's."""
+        return cls(log.catalogue, modalities, config, **settings)
 
     @property
     def fused(self) -> FusedItems | None:
@@ -134,7 +147,7 @@ class InterestMigrationModel(keras.Model):
 
     def used_profile(self, profile: Tensor) -> Tensor:
         """The part of a profile `(B, P)` that the model reads: all of it, or `(B, 0)`."""
-        return profile if self.settings["use_profile"] else profile[:, :0]
+        return profile if self.config.use_profile else profile[:, :0]
 
     def _heads(
         self,
@@ -145,13 +158,13 @@ class InterestMigrationModel(keras.Model):
         request_gap: Tensor,
         training: bool | None = None,
     ) -> dict[str, Tensor]:
-        if self.settings["use_request_time"]:
+        if self.config.use_request_time:
             state = state + self.request_gap(request_gap)
         state = self.sharing(state, request_scenario)
         interest_logits = self.interest_points(context, state)
         held = read(partial(ops.take, self._possible, axis=0), item)
         belief = self.current_interest(state, held, ops.sigmoid(interest_logits))
-        seen = ops.concatenate([context, state], -1) if self.settings["matrix_from_state"] else context
+        seen = ops.concatenate([context, state], -1) if self.config.matrix_from_state else context
         matrix = self.migration_matrix(seen, request_scenario)
         return {
             "state": state,
@@ -165,14 +178,14 @@ class InterestMigrationModel(keras.Model):
 
     def _followed(self, state: Tensor, item: Tensor) -> Tensor:
         """States, with what tends to follow the last item added if the model has it."""
-        if not self.settings["successors"]:
+        if not self.config.successors:
             return state
         return state + self.successors(ops.pad(item + 1, ((0, 0), (1, 0))))
 
     def log_p(self, query: Tensor, next_interest: Tensor) -> Tensor:
         """log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""
         logits = item_logits(query, self.embedding.item.embeddings, self.biases())
-        if self.settings["through_interests"]:
+        if self.config.through_interests:
             return items_through_interests(logits, next_interest, self._item_interests)
         return ops.log_softmax(logits, axis=-1)
 
@@ -202,11 +215,11 @@ class InterestMigrationModel(keras.Model):
             as_tensor(self.embedding.item.embeddings),
             self.biases() if self.fused is None else self.fused.offered(self.biases()),
             self._item_interests,
-            self.window,
-            self.settings["interest_loss_weight"],
-            self.settings["through_interests"],
-            self.settings["target_horizon"],
-            self.settings["precision"],
+            self.config.window,
+            self.config.interest_loss_weight,
+            self.config.through_interests,
+            self.config.target_horizon,
+            self.config.precision,
         )
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -353,7 +366,7 @@ class InterestMigrationModel(keras.Model):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the catalogue as plain lists."""
         known = {} if self.fused is None else {"modalities": self.fused.shapes}
-        return {"format": FORMAT, "catalogue": self.catalogue.pack(), **known, **self.settings}
+        return {"format": FORMAT, "catalogue": self.catalogue.pack(), **known, **asdict(self.config)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -176,7 +176,7 @@ def choose(
 
 class _Explains(Protocol):
     catalogue: Catalogue
-    settings: dict[str, Any]
+    config: Any
 
     def outputs(self, histories: Histories, names: tuple[str, ...]) -> dict[str, NDArray[np.float32]]: ...
 
@@ -243,7 +243,7 @@ def _interest_behind(
     model: _Explains, ends: Mapping[str, NDArray[Any]], item_interests: NDArray[np.float64]
 ) -> tuple[list[str | None], NDArray[Any]]:
     """Of each chosen item, rows of G `(k, K)`: the most responsible interest, and its responsibility."""
-    if not model.settings["through_interests"]:
+    if not model.config.through_interests:
         return [None] * len(item_interests), np.full(len(item_interests), np.nan)
     why = responsibility(model.log_z(ends["query"])[0], ends["next_interest"][0], item_interests)
     return [model.catalogue.interests[y] for y in why.argmax(axis=1)], why.max(axis=1)

@@ -57,7 +57,7 @@ class Session:
     def __init__(self, model: InterestMigrationModel) -> None:
         if not isinstance(model.attention, ConstantQueryAttention):
             raise ValueError(
-                f"attention={model.settings['attention']!r} has no incremental form: its query changes with "
+                f"attention={model.config.attention!r} has no incremental form: its query changes with "
                 "every event. Use attention='constant', or score() the whole history."
             )
         self.model, self._attention = model, model.attention

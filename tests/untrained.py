@@ -39,9 +39,9 @@ def test_an_untrained_model_misses_the_claims(path: Path) -> None:
     assert len(wrong) >= 5
 
 
-def fresh(name: str) -> imt.InterestMigrationModel:
+def fresh(name: str, log: imt.BehaviourLog | None = None) -> imt.InterestMigrationModel:
     """The model of `load_pretrained`, with the weights that it had before training."""
-    return imt.InterestMigrationModel.from_config(load_pretrained(name).get_config())
+    return imt.InterestMigrationModel.from_config(load_pretrained(name, log).get_config())
 
 
 def missed(path: Path) -> list[str]:

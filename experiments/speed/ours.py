@@ -17,6 +17,7 @@ from experiments.speed.peers import Peer
 from experiments.speed.porting import Model
 from experiments.speed.timing import Turn
 from imtlib.baselines.sequential import SequenceBaseline
+from imtlib.config import TrainingConfig
 from imtlib.data.inputs import Arrays
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
@@ -25,11 +26,11 @@ from imtlib.layers.backend import signature
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
 from imtlib.training.batches import TrainingBatches
-from imtlib.training.trainer import WarmCosine, fit
+from imtlib.training.trainer import compile_for_training, fit
 from imtlib.types import IntArray
 
 Batches = Sequence[tuple[Arrays, IntArray]]
-FITTING = {"learning_rate": 3e-3, "weight_decay": 0.01, "epochs": 20, "seed": 0}
+FITTING: dict[str, Any] = {"learning_rate": 3e-3, "weight_decay": 0.01, "epochs": 20, "seed": 0}
 """As `fit` has them by default."""
 
 
@@ -97,11 +98,7 @@ class Setup:
 
 def compiled(model: Model, steps: int) -> Model:
     """Give a model the optimiser of `imtlib.training.trainer.fit`."""
-    rate = WarmCosine(FITTING["learning_rate"], steps, steps * int(FITTING["epochs"]))
-    optimiser = keras.optimizers.AdamW(rate, weight_decay=FITTING["weight_decay"], global_clipnorm=5.0)
-    optimiser.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "item_bias"])
-    model.compile(optimizer=optimiser, jit_compile=False)
-    optimiser.build(model.trainable_variables)
+    compile_for_training(model, TrainingConfig(**FITTING), steps)
     return model
 
 

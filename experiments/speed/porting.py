@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def sizes(model: Model) -> dict[str, Any]:
     names = model.catalogue
     chosen = ("units", "layers", "heads", "dropout", "max_length", "window", "interest_loss_weight")
     return {
-        **{name: model.settings[name] for name in chosen if name in model.settings},
+        **{name: value for name, value in asdict(model.config).items() if name in chosen},
         "item": len(names.items),
         "scenario": len(names.scenarios),
         "behaviour": len(names.behaviours),
@@ -110,8 +111,8 @@ def gru_weights(model: InterestMigrationModel) -> Weights:
         ValueError: the model is another.
     """
     wanted = {"layers": 1, "cell": "gru", "attention": "constant", "through_interests": False}
-    other = [name for name, value in wanted.items() if model.settings[name] != value]
-    if other or model.settings["use_profile"] or model.settings["use_request_time"]:
+    other = [name for name, value in wanted.items() if getattr(model.config, name) != value]
+    if other or model.config.use_profile or model.config.use_request_time:
         raise ValueError(f"the peer has no such model: {', '.join(other) or 'an input'} differs")
     block, tables = model.encoder.blocks[0], model.embedding
     kernel, recurrent, bias = (_gates(_array(value)) for value in block.rnn.cell.weights)

@@ -174,6 +174,8 @@ LOSSES = {"packed": packed_loss, "padded": padded_loss}
 
 
 def rate_at(step: int, peak: float, warm_up: int, steps: int) -> float:
-    """The rate of `imtlib.training.trainer.WarmCosine`."""
-    fall = min(max((step - warm_up) / max(steps - warm_up, 1), 0.0), 1.0)
-    return peak * min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * fall)))
+    """The rate of `imtlib.training.trainer.warm_cosine`."""
+    if step < warm_up:
+        return peak * (1 + (warm_up - 1) * step / warm_up) / warm_up
+    fall = min((step - warm_up) / max(steps - warm_up, 1), 1.0)
+    return peak * 0.5 * (1 + math.cos(math.pi * fall))

@@ -229,7 +229,7 @@ def step_flops(model: InterestMigrationModel, rows: int, length: int, targets: i
         rows, length: of the batch as padded.
         targets: how many are real.
     """
-    through = model.settings["through_interests"]
+    through = model.config.through_interests
     skipped = () if through else ("current_interest", "migration_matrix")
     kernels = sum(
         int(np.prod(weight.shape))

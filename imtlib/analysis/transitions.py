@@ -59,7 +59,7 @@ def must_have_transitions(model: InterestMigrationModel) -> None:
     Raises:
         ValueError: the model was made with `through_interests=False`.
     """
-    if not model.settings["through_interests"]:
+    if not model.config.through_interests:
         raise ValueError(
             "the model has learnt no transitions: make and fit it with through_interests=True, the default"
         )

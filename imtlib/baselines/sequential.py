@@ -8,13 +8,15 @@ cross-entropy at every real position.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import keras
 import numpy as np
 from keras import ops
 
+from imtlib.config import Count, PartialShare, check, check_heads
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import by_length, inputs
@@ -27,6 +29,37 @@ from imtlib.layers.ops import real_events
 from imtlib.losses.joint import direct_loss
 from imtlib.prediction import item_logits
 from imtlib.types import Float32Array, Tensor
+
+
+@dataclass(frozen=True)
+class SequenceConfig:
+    """Arguments of `SequenceBaseline` beside its catalogue, with their defaults.
+
+    Attributes:
+        encoder: `"gru"` (`RecurrentStates`) or `"sasrec"` (`SelfAttentiveStates`).
+        units: width d.
+        layers: of the encoder.
+        heads: of self-attention; must divide `units`.
+        dropout: share dropped while training, from 0 to below 1.
+        max_length: how many of a history's last events are read.
+        given_interests: whether it knows which interests an item has.
+
+    Raises:
+        TypeError: a value is of another type.
+        ValueError: a value is none of the choices or out of range, or `heads` does not divide `units`.
+    """
+
+    encoder: Literal["gru", "sasrec"] = "sasrec"
+    units: Count = 64
+    layers: Count = 2
+    heads: Count = 1
+    dropout: PartialShare = 0.2
+    max_length: Count = 200
+    given_interests: bool = False
+
+    def __post_init__(self) -> None:
+        check(self)
+        check_heads(self.units, self.heads)
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -116,71 +149,63 @@ class SequenceBaseline(keras.Model):
 
     $$p(i) = \\operatorname{softmax}_i(E\\,h_T + b), \\qquad h_0 = 0.$$
 
-    Told the interests, an item's embedding is its own plus the mean of those of its interests, where it is
+    Given the interests, an item's embedding is its own plus the mean of those of its interests, where it is
     read and where it is scored.
 
     Args:
         catalogue: the names it speaks of; or the same as plain lists.
-        encoder: `"gru"` (`RecurrentStates`) or `"sasrec"` (`SelfAttentiveStates`).
-        units: width d.
-        layers: of the encoder.
-        heads: of self-attention; must divide `units`.
-        dropout: share dropped while training.
+        config: everything else that can be chosen; by default the defaults.
+        settings: fields of the configuration by name, in place of those of `config`.
+
+    Attributes:
+        catalogue, config: as given, complete.
         max_length: how many of a history's last events are read.
-        given_interests: whether it knows which interests an item has.
 
     Raises:
-        ValueError: the encoder is unknown, or `heads` does not divide `units`.
+        TypeError: the configuration has no such field, or a value is of another type.
+        ValueError: as `SequenceConfig` raises it.
     """
+
+    fused = None
+    """An item is known by its id alone, and has no modality that could be hidden."""
 
     def __init__(
         self,
         catalogue: Catalogue | Mapping[str, Any],
-        encoder: str = "sasrec",
-        units: int = 64,
-        layers: int = 2,
-        heads: int = 1,
-        dropout: float = 0.2,
-        max_length: int = 200,
-        given_interests: bool = False,
-        **kwargs: Any,
+        config: SequenceConfig | None = None,
+        **settings: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if encoder not in ("gru", "sasrec"):
-            raise ValueError(f"unknown encoder {encoder!r}: choose 'gru' or 'sasrec'")
-        if units % heads:
-            raise ValueError(f"heads={heads} does not divide units={units}: each head needs a whole width")
+        super().__init__()
+        self.config = chosen = replace(config or SequenceConfig(), **settings)
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
-        self.max_length = max_length
-        self.settings = {
-            "encoder": encoder,
-            "units": units,
-            "layers": layers,
-            "heads": heads,
-            "dropout": dropout,
-            "max_length": max_length,
-            "given_interests": given_interests,
-        }
+        self.max_length, units = chosen.max_length, chosen.units
         items, interests = self.catalogue.item_interests.shape
         self.item = keras.layers.Embedding(items, units, embeddings_initializer="glorot_normal")
         self.item.build()
-        if given_interests:
+        if chosen.given_interests:
             held = self.catalogue.item_interests.astype(np.float32)
             self._share = ops.convert_to_tensor(held / held.sum(axis=1, keepdims=True))
             self.interest = self.add_weight(shape=(interests, units), initializer="zeros", name="interest")
-        if encoder == "gru":
-            self.encoder = RecurrentStates(units, layers, dropout)
+        if chosen.encoder == "gru":
+            self.encoder = RecurrentStates(units, chosen.layers, chosen.dropout)
         else:
-            self.encoder = SelfAttentiveStates(units, layers, heads, dropout, max_length)
+            self.encoder = SelfAttentiveStates(
+                units, chosen.layers, chosen.heads, chosen.dropout, chosen.max_length
+            )
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
-        example = inputs(nobody(self.catalogue), max_length)
+        example = inputs(nobody(self.catalogue), self.max_length)
         self._ends_graph = compiled(self._ends, example)
         self(example)
 
     @classmethod
-    def for_log(cls, log: BehaviourLog, **settings: Any) -> Self:
-        """A baseline for the items of a log; `settings` as the constructor has them."""
-        return cls(log.catalogue, **settings)
+    def for_log(cls, log: BehaviourLog, config: SequenceConfig | None = None, **settings: Any) -> Self:
+        """Make a baseline for the items of a log; arguments as the constructor has them."""
+        return cls(log.catalogue, config, **settings)
+
+    @property
+    def learns_positions(self) -> bool:
+        """Whether each position has weights of its own, which a window must reach to train them."""
+        return self.config.encoder == "sasrec"
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
         """States $h_0, \\dots, h_T$ of a batch as `imtlib.data.inputs.inputs` makes it, `(B, T + 1, d)`."""
@@ -191,7 +216,7 @@ class SequenceBaseline(keras.Model):
     def table(self) -> Tensor:
         """E, what an item is known by, float `(N, d)`."""
         own = as_tensor(self.item.embeddings)
-        return own + ops.matmul(self._share, self.interest) if self.settings["given_interests"] else own
+        return own + ops.matmul(self._share, self.interest) if self.config.given_interests else own
 
     def compute_loss(
         self,
@@ -226,4 +251,4 @@ class SequenceBaseline(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, the catalogue as plain lists."""
-        return {"catalogue": self.catalogue.pack(), **self.settings}
+        return {"catalogue": self.catalogue.pack(), **asdict(self.config)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from imtlib.data.inputs import Arrays
-from imtlib.types import Tensor
+from imtlib.types import IntArray, Tensor
 
 
 def signature(example: Arrays) -> dict[str, tf.TensorSpec]:
@@ -28,6 +28,25 @@ def signature(example: Arrays) -> dict[str, tf.TensorSpec]:
         )
         for name, values in example.items()
     }
+
+
+def dataset(batches: Iterable[tuple[Arrays, IntArray]], count: int) -> tf.data.Dataset:
+    """Make a data set of Keras' `fit` from batches that are drawn anew each time they are walked through.
+
+    Args:
+        batches: inputs and targets, such as `imtlib.training.batches.TrainingBatches`.
+        count: how many there are, at least one.
+
+    Returns:
+        A data set of `count` elements, of whatever size; the next are made while a step is taken.
+    """
+    example, target = next(iter(batches))
+    shapes = (signature(example), tf.TensorSpec((None,) * target.ndim, target.dtype))
+    data = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=shapes)
+    # Nothing here is tuned, and at the end of each epoch the tuner keeps everything waiting, up to a minute.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2).with_options(options)
 
 
 def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Callable[..., Any]:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from imtlib.config import Augmentation
 from imtlib.data.events import windows
 from imtlib.data.histories import Histories
 from imtlib.data.inputs import Arrays, inputs
 from imtlib.data.log import BehaviourLog
-from imtlib.training.augmentation import Augmentation
+from imtlib.training.augmentation import kept_events, masked, reordered, substituted
 from imtlib.types import IntArray
 
 
@@ -92,7 +93,7 @@ class TrainingBatches:
         skipped = offset % (whole - size + 1)
         starts, event = windows(log.starts[users] + skipped, size)
         if change is not None:
-            stays = change.staying(starts, rng)
+            stays = kept_events(starts, change.leave_out, rng)
             event, starts = event[stays], np.concatenate([[0], np.cumsum(stays)])[starts]
         arrays, target = self._window(users, event, starts)
         # A window that begins within a history does not begin at START: its first event teaches nothing.
@@ -101,13 +102,14 @@ class TrainingBatches:
             place = starts[:-1, None] + np.arange(target.shape[1])
             arrays["learnt"] = self.target_mask[event[np.minimum(place, len(event) - 1)]]
         if change is not None:
-            order, ahead = change.reordered(arrays["length"], arrays["item"].shape[1], rng)
+            length = arrays["length"]
+            order, ahead = reordered(length, arrays["item"].shape[1], change.reorder, rng)
             for name in ("item", "scenario", "behaviour"):
                 arrays[name] = np.take_along_axis(arrays[name], order, axis=1)
             arrays["learnt"] = ahead & arrays.get("learnt", True)
-            arrays["item"] = change.substituted(arrays["item"], arrays["length"], self._popularity, rng)
+            arrays["item"] = substituted(arrays["item"], length, self._popularity, change.substitute, rng)
             # A stream of its own: whether masks are drawn changes no other draw.
-            arrays["item"] = change.masked(arrays["item"], arrays["length"], rng.spawn(1)[0])
+            arrays["item"] = masked(arrays["item"], length, change.mask, rng.spawn(1)[0])
         return arrays, target
 
     def _window(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 
-from imtlib.layers.item_fusion import FusedItems
+from imtlib.training.trainable import Hideable
 from imtlib.types import BoolArray
 
 
@@ -33,12 +33,12 @@ class Hiding(keras.callbacks.Callback):
     DropoutNet (Volkovs, Yu & Poutanen, NeurIPS 2017), which so hides what is known of preferences.
 
     Args:
-        items: the layer of the model.
+        items: of the model.
         share: chance of each pair of an item and a modality to be hidden.
         seed: of the draws.
     """
 
-    def __init__(self, items: FusedItems, share: float, seed: int) -> None:
+    def __init__(self, items: Hideable, share: float, seed: int) -> None:
         super().__init__()
         self.items, self.share, self.seed = items, share, seed
         self.present = np.asarray(items.present) > 0
@@ -56,3 +56,24 @@ class Hiding(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Show everything: whatever comes between two steps measures or keeps the model."""
         self.items.show(self.present)
+
+
+def hiding(items: Hideable | None, share: float, seed: int) -> list[Hiding]:
+    """Make the callback for a share to be hidden; none for a share of zero.
+
+    Args:
+        items: of the model; `None` if an item is known by its id alone.
+        share: chance of each pair of an item and a modality to be hidden, from 0 to below 1.
+        seed: of the draws.
+
+    Raises:
+        ValueError: there is nothing to hide.
+    """
+    if not share:
+        return []
+    if items is None:
+        raise ValueError(
+            f"modality_dropout={share} has nothing to hide: make the model with modalities=describe(…), or "
+            f"leave it out"
+        )
+    return [Hiding(items, share, seed)]

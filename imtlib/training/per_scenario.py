@@ -18,7 +18,7 @@ def each_for_log(log: BehaviourLog, **settings: Any) -> PerScenarioModel:
 
     Args:
         log: what the models are made for.
-        settings: of each: see `imtlib.config.Settings`.
+        settings: of each: fields of `imtlib.config.ModelConfig`.
     """
     return PerScenarioModel(
         {name: InterestMigrationModel.for_log(log, **settings) for name in log.catalogue.scenarios}

@@ -107,7 +107,7 @@ class Carried:
     """A model that was carried over.
 
     Attributes:
-        model: for the target's catalogue, with the source's settings.
+        model: for the target's catalogue, with the source's configuration.
         matching: which of its names the source knew.
     """
 
@@ -150,7 +150,7 @@ def carry_over(
     """
     matching = match(source.catalogue, target, source_items, target_items)
     _speaks_alike(source.fused, modalities)
-    model = InterestMigrationModel(target, modalities, **source.settings)
+    model = InterestMigrationModel(target, modalities, source.config)
     if len(source.weights) != len(model.weights):
         raise ValueError(
             "the source has adapters of its own: save it and load it, which folds them in, first"
@@ -194,11 +194,11 @@ def named_weights(model: InterestMigrationModel) -> Weights:
     ]
     for head in (model.interest_points.dense, model.current_interest.dense):
         found += [(stored_matrix(head), (None, "interest")), (head.bias, ("interest",))]
-    if model.settings["successors"]:
+    if model.config.successors:
         found.append((stored_matrix(model.successors), ("after", None)))
-    if model.settings["sharing"] == "gate":
+    if model.config.sharing == "gate":
         found.append((sharing.own, ("scenario", None)))
-    if model.settings["sharing"] == "star":
+    if model.config.sharing == "star":
         found += [(sharing.own, ("scenario", None, None)), (sharing.own_bias, ("scenario", None))]
     if model.encoder.has_profile:
         found.append((stored_matrix(model.encoder.from_profile), ("feature", None)))

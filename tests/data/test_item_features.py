@@ -402,5 +402,5 @@ def test_hiding_needs_something_to_hide(split: Split) -> None:
     model = InterestMigrationModel.for_log(split.train, units=16)
     with pytest.raises(ValueError, match=r"modality_dropout=0\.3 has nothing to hide"):
         fit(model, split, modality_dropout=0.3)
-    with pytest.raises(ValueError, match="modality_dropout=1 is not from 0 to below 1"):
+    with pytest.raises(ValueError, match="modality_dropout=1 must be from 0 to below 1"):
         fit(model, split, modality_dropout=1)

@@ -122,7 +122,7 @@ def test_a_card_may_name_the_data_set_of_its_model(
     checkpoints.keep_pretrained(model, "mine-seed7", tmp_path, {"dataset": "mine"})
     asked: list[str] = []
     monkeypatch.setattr(checkpoints, "load_dataset", lambda name: asked.append(name) or split.train)
-    back = checkpoints.load_pretrained("mine-seed7", tmp_path)
+    back = checkpoints.load_pretrained("mine-seed7", folder=tmp_path)
     assert asked == ["mine"]
     np.testing.assert_array_equal(back.score(split.test.histories), model.score(split.test.histories))
 

@@ -62,7 +62,7 @@ def test_every_layer_begins_as_the_identity(sharing: str) -> None:
 def test_a_fresh_model_says_the_same_with_every_sharing(sharing: str) -> None:
     """So one that has learnt without can take its weights over, and learn on."""
     learnt, histories = shaken("none"), random_histories(small_catalogue(), properties.LENGTHS)
-    model = InterestMigrationModel(learnt.catalogue, **{**learnt.settings, "sharing": sharing})
+    model = InterestMigrationModel(learnt.catalogue, config=learnt.config, sharing=sharing)
     own = model.sharing.get_weights()
     model.set_weights(_in_place(model, learnt, own))
     np.testing.assert_allclose(model.score(histories), learnt.score(histories), rtol=1e-6, atol=1e-6)
@@ -212,7 +212,7 @@ def test_saved_and_loaded_scores_are_the_same(sharing: str, tmp_path: Path) -> N
     model.save(tmp_path / "model.keras")
     again = load_model(tmp_path / "model.keras")
     histories = random_histories(model.catalogue, [5, 0, 12])
-    assert again.settings["sharing"] == sharing
+    assert again.config.sharing == sharing
     properties.assert_close(again.score(histories), model.score(histories))
 
 

@@ -10,11 +10,12 @@ import pytest
 from keras import ops
 
 from imtlib.baselines.sequential import SequenceBaseline
+from imtlib.config import Augmentation
 from imtlib.data.inputs import HIDDEN, Arrays
 from imtlib.data.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
-from imtlib.training.augmentation import LENGTH, Augmentation
+from imtlib.training.augmentation import LENGTH
 from imtlib.training.batches import TrainingBatches
 from imtlib.types import Tensor
 
@@ -184,7 +185,7 @@ def test_what_is_no_lesson_counts_for_nothing_but_the_interests_to_come(log: Beh
 
 
 def test_shares_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"substitute=1\.5 is a share"):
+    with pytest.raises(ValueError, match=r"substitute=1\.5 must be from 0 to 1"):
         Augmentation(substitute=1.5)
-    with pytest.raises(ValueError, match="leave nothing"):
+    with pytest.raises(ValueError, match=r"leave_out=1\.0 must be from 0 to below 1"):
         Augmentation(leave_out=1.0)

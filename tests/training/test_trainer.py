@@ -17,13 +17,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from imtlib.baselines.sequential import SequenceBaseline
 from imtlib.checkpoints import keep_pretrained, load_model, load_pretrained
+from imtlib.config import Augmentation
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
+from imtlib.layers.backend import dataset
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
 from imtlib.training import trainer
-from imtlib.training.augmentation import Augmentation
 from imtlib.training.batches import TrainingBatches
 from imtlib.training.trainer import fit
 
@@ -99,7 +100,7 @@ def test_every_epoch_keeps_how_long_it_took(split: Split, tmp_path: Path) -> Non
 
 def test_no_epoch_waits_for_a_tuner(split: Split) -> None:
     # With one, the end of an epoch has been seen to wait for 40 seconds.
-    data = trainer._dataset(TrainingBatches(split.train, 16, 8, 0))
+    data = dataset(TrainingBatches(split.train, 16, 8, 0), 3)
     assert data.options().autotune.enabled is False
 
 
@@ -107,7 +108,7 @@ def test_what_is_no_lesson_is_seen_and_never_asked_for(split: Split) -> None:
     log = split.train
     lessons = np.random.default_rng(0).random(len(log)) < 0.3
     lessons[log.starts[:-1]] = True  # a user without a lesson has no place in any batch
-    whole, some = (list(TrainingBatches(log, 48, 64, 0, lessons=chosen)) for chosen in (None, lessons))
+    whole, some = (list(TrainingBatches(log, 48, 64, 0, target_mask=chosen)) for chosen in (None, lessons))
     (inputs, target), (same, also) = whole[0], some[0]
     np.testing.assert_array_equal(target, also)  # who comes is told to the interest points all the same
     np.testing.assert_array_equal(inputs["item"], same["item"])
@@ -116,8 +117,8 @@ def test_what_is_no_lesson_is_seen_and_never_asked_for(split: Split) -> None:
         asked = also[user, same["learnt"][user] & (also[user] >= 0)]
         own = slice(log.starts[user], log.starts[user + 1])
         np.testing.assert_array_equal(asked, log.item[own][lessons[own]])
-    with pytest.raises(ValueError, match=r"lessons has shape \(3,\)"):
-        TrainingBatches(log, 48, 64, 0, lessons=lessons[:3])
+    with pytest.raises(ValueError, match=r"target_mask has shape \(3,\)"):
+        TrainingBatches(log, 48, 64, 0, target_mask=lessons[:3])
 
 
 def test_a_batch_without_a_lesson_costs_nothing(split: Split) -> None:
@@ -161,7 +162,7 @@ def test_the_last_epoch_or_the_best_is_kept(split: Split, tmp_path: Path) -> Non
     assert kept["last"] == pytest.approx(figures[-1])
     assert kept["best"] == pytest.approx(max(figures))
     assert max(figures) > figures[-1]
-    with pytest.raises(ValueError, match="unknown keep='first'"):
+    with pytest.raises(ValueError, match="unknown keep 'first'"):
         fit(new_model(split), split, keep="first")
 
 
@@ -196,9 +197,9 @@ def test_users_of_like_length_share_a_batch_or_any_do(split: Split) -> None:
     assert spread[True] < 0.25 * spread[False]
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch", "stretch", "judged"])
+@pytest.mark.parametrize("name", ["epochs", "batch", "window_length", "max_validation_requests"])
 def test_counts_below_one_are_refused(split: Split, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name}=0 must be 1 or more"):
+    with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
         fit(new_model(split), split, **{name: 0})
 
 
@@ -291,11 +292,11 @@ def test_weights_come_back_for_their_own_catalogue_alone(
     assert json.loads(card)["seed"] == 1
     assert not any(f'"{name}"' in card for name in model.catalogue.items)
     monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: split.train)
-    back = load_pretrained("mine", tmp_path)
+    back = load_pretrained("mine", folder=tmp_path)
     np.testing.assert_array_equal(back.score(split.test.histories), model.score(split.test.histories))
     other = simulate(users=48, events=12, world=3)[0]
     monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: other)
     with pytest.raises(ModelFileError, match="made for the catalogue"):
-        load_pretrained("mine", tmp_path)
+        load_pretrained("mine", folder=tmp_path)
     with pytest.raises(ModelFileError, match="no trained weights for 'yours'"):
-        load_pretrained("yours", tmp_path)
+        load_pretrained("yours", folder=tmp_path)

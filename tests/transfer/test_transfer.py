@@ -439,7 +439,7 @@ def test_a_source_may_be_the_model_of_the_book(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(transfer.LOGS, "simulated-small", lambda: imt.load_dataset("simulated-small"))
     plan = transfer.Plan({}, None, {}, {}, {})
     model, log = transfer.source_model("simulated-small", plan, 0, tmp_path)
-    assert model.settings == imt.load_pretrained("simulated-small").settings
+    assert model.config == imt.load_pretrained("simulated-small").config
     assert model.catalogue.fingerprint == log.catalogue.fingerprint
 
 

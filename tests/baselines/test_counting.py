@@ -8,9 +8,8 @@ from imtlib.baselines.counting import Popularity, RecentPopularity, SmoothedTran
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
-from imtlib.data.splits import leave_one_out
-from imtlib.datasets.movielens import movielens_1m
-from imtlib.errors import DownloadError, LogError, ModelFileError
+from imtlib.data.splits import Split
+from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation.ranking import evaluate
 from imtlib.simulation.simulator import simulate
 
@@ -119,7 +118,7 @@ def test_refuses_bad_input() -> None:
     for baseline in (Popularity, Transitions, SmoothedTransitions):
         with pytest.raises(LogError, match="nothing to count"):
             baseline(empty)
-        with pytest.raises(ModelFileError, match="anew for this log"):
+        with pytest.raises(ModelFileError, match="Make the baseline for this log"):
             baseline(log).score(whole(other))
     with pytest.raises(ValueError, match="smoothing=0"):
         Transitions(log, smoothing=0)
@@ -135,11 +134,10 @@ def test_refuses_bad_input() -> None:
         (SmoothedTransitions, 0.2419, 0.1382),
     ],
 )
-def test_reaches_its_floor_on_movielens(baseline: type, hit: float, gain: float) -> None:
-    try:
-        split = leave_one_out(movielens_1m())
-    except DownloadError as missing:
-        pytest.skip(f"MovieLens-1M cannot be had here: {missing}")
+def test_reaches_its_floor_on_movielens(
+    movielens_split: Split, baseline: type, hit: float, gain: float
+) -> None:
+    split = movielens_split
     report = evaluate(baseline(split.train), split.test)
     assert len(report.rank) == 6040
     assert report["HR@10"] == pytest.approx(hit, abs=0.0015)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.mirrored import mirrored
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import leave_one_out
@@ -162,8 +162,8 @@ def test_whatever_word_is_broken_its_line_and_place_are_told(tmp_path_factory, u
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> BehaviourLog:
-    return mirrored("amazon-food-kitchen", tmp_path_factory.mktemp("cache"))
+def log(mirrored: Callable[[str], BehaviourLog]) -> BehaviourLog:
+    return mirrored("amazon-food-kitchen")
 
 
 def test_food_and_kitchen_has_the_counts_of_its_source(log: BehaviourLog) -> None:

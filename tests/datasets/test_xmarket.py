@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.mirrored import mirrored
 
 from imtlib.data.log import BehaviourLog, seconds
 from imtlib.datasets.xmarket import read_markets
@@ -117,8 +117,8 @@ def test_whatever_line_loses_or_gains_a_field_is_told(tmp_path_factory, rows, da
 
 
 @pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> BehaviourLog:
-    return mirrored("xmarket", tmp_path_factory.mktemp("cache"))
+def log(mirrored: Callable[[str], BehaviourLog]) -> BehaviourLog:
+    return mirrored("xmarket")
 
 
 def test_the_markets_have_the_counts_of_their_source(log: BehaviourLog) -> None:

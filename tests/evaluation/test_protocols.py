@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from support.mirrored import mirrored
 
 from imtlib.baselines.counting import Popularity, SmoothedTransitions
 from imtlib.data.histories import Histories
@@ -182,7 +181,7 @@ def test_what_cannot_be_evaluated_is_told(small: BehaviourLog) -> None:
         evaluate_sampled(model, test, belongs, drawn=2, ks=())
     with pytest.raises(ValueError, match="count=0 must be positive"):
         draw_negatives(test, belongs, count=0)
-    with pytest.raises(ModelFileError, match="another catalogue than that of the test part"):
+    with pytest.raises(ModelFileError, match="catalogue of the test part is not that of the model: items: "):
         evaluate_sampled(Fixed(two_domains(items=24)), test, belongs, drawn=2)
     broken = Fixed(small)
     broken.table[:] = np.nan
@@ -282,8 +281,8 @@ def test_in_scenarios_tells_what_is_not_there(small: BehaviourLog) -> None:
 
 
 @pytest.fixture(scope="module")
-def food_kitchen(tmp_path_factory: pytest.TempPathFactory) -> BehaviourLog:
-    return mirrored("amazon-food-kitchen", tmp_path_factory.mktemp("cache"))
+def food_kitchen(mirrored: Callable[[str], BehaviourLog]) -> BehaviourLog:
+    return mirrored("amazon-food-kitchen")
 
 
 @pytest.mark.slow
@@ -302,8 +301,8 @@ def test_the_floors_on_food_and_kitchen(food_kitchen: BehaviourLog) -> None:
     assert whole["HR@10"] == pytest.approx(0.0351, abs=0.0002)
 
 
-def test_ties_make_most_of_the_floor_on_a_market(tmp_path: Path) -> None:
-    log = mirrored("xmarket", tmp_path).in_scenarios(["de"])
+def test_ties_make_most_of_the_floor_on_a_market(mirrored: Callable[[str], BehaviourLog]) -> None:
+    log = mirrored("xmarket").in_scenarios(["de"])
     split = leave_one_out(log)
     clear = drop_tied_requests(split, log)
     assert (len(split.test), len(clear.test)) == (1851, 1076)

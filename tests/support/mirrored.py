@@ -13,7 +13,7 @@ from imtlib.datasets.registry import load_dataset
 BESIDE = Path(__file__).parents[3] / "shared" / "data"
 
 
-def mirrored(name: str, cache: Path) -> BehaviourLog:
+def load_mirrored(name: str, cache: Path) -> BehaviourLog:
     """A data set by name, from the mirror into an empty cache; the test is skipped if there is none."""
     mirror = Path(os.environ.get("IMTLIB_MIRROR") or BESIDE)
     if not (mirror / name).is_dir():

@@ -10,6 +10,7 @@ import numpy as np
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.inputs import inputs
+from imtlib.data.item_features import Modalities
 from imtlib.model import InterestMigrationModel
 
 
@@ -43,6 +44,26 @@ def random_histories(catalogue: Catalogue, lengths: list[int], seed: int = 1) ->
         rng.integers(0, len(catalogue.scenarios), many).astype(np.int32),
         np.full(many, 10_000_000, np.int64),
         profile,
+    )
+
+
+def random_modalities(catalogue_size: int = 12, known: int = 10, seed: int = 3) -> Modalities:
+    """Made-up modalities of twelve items, each missing here and there; the last items have no id."""
+    rng = np.random.default_rng(seed)
+    n = catalogue_size
+    present = rng.random((n, 4)) < 0.8
+    present[:, 0] = np.arange(n) < known
+    present[~present.any(axis=1), 3] = True
+    words = np.where(present[:, 1:2], np.maximum(rng.integers(-2, 8, (n, 5)), 0), 0)
+    words[present[:, 1] & (words == 0).all(axis=1), 2] = 1
+    image = np.where(present[:, 3:], rng.normal(size=(n, 6)), 0).astype(np.float32)
+    year = np.where(present[:, 2:3], rng.normal(size=(n, 2)), 0).astype(np.float32)
+    return Modalities(
+        {"text": words.astype(np.int32)},
+        {"text": tuple("abcdefg")},
+        {"numbers": year, "image": image},
+        present,
+        np.arange(n) < known,
     )
 
 

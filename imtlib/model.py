@@ -25,7 +25,6 @@ from imtlib.data.item_features import Modalities
 from imtlib.data.log import BehaviourLog
 from imtlib.data.queries import Event, requested
 from imtlib.encoding import Encoder, EventEmbedding, read
-from imtlib.errors import ModelFileError
 from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.item_fusion import FusedItems, fused_items
 from imtlib.layers.ops import real_events
@@ -278,11 +277,8 @@ class InterestMigrationModel(keras.Model):
         Raises:
             ModelFileError: the histories' catalogue is not the model's.
         """
-        if histories.catalogue.fingerprint != self.catalogue.fingerprint:
-            raise ModelFileError(
-                "the histories' catalogue is not the model's: their names or interests differ. Make the "
-                "model with for_log() of this log, or bring the log to the model's catalogue."
-            )
+        fix = "Make the model with for_log() of this log, or bring the histories over with in_catalogue()."
+        self.catalogue.require_same(histories.catalogue, "the model", "the histories", fix)
         parts: dict[str, list[Float32Array]] = {name: [] for name in names}
         rows = list(by_length(histories, batch))
         for chosen in rows:

@@ -70,7 +70,7 @@ class Session:
             profile: one-hot of the given features, float32 `(P,)`; by default none is known.
         """
         model = self.model
-        width = sum(len(values) for values in model.catalogue.user_features.values())
+        width = len(model.catalogue.profile_columns)
         known = np.zeros((1, width), np.float32) if profile is None else np.asarray(profile)[None]
         state, blocks = model.encoder.start(model.used_profile(ops.convert_to_tensor(known, "float32")))
         nothing, sums = ops.zeros_like(state), self._attention.start(state)

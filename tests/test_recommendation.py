@@ -133,7 +133,7 @@ def test_histories_of_another_catalogue_are_refused_by_score(constant_model: Int
     from imtlib.simulation.simulator import simulate
 
     log: BehaviourLog = simulate(users=4, events=4)[0]
-    with pytest.raises(ModelFileError, match="catalogue is not the model's"):
+    with pytest.raises(ModelFileError, match="catalogue of the histories is not that of the model"):
         constant_model.score(log.history_of(log.users[0]))
     with pytest.raises(UnknownNameError, match="unknown item"):
         constant_model.recommend(log, user=log.users[0])

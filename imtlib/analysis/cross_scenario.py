@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.analysis.transitions import contexts
 from imtlib.data.log import BehaviourLog
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.truth import Truth
-from imtlib.types import FloatArray
+from imtlib.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ class Between:
 
 
 def learnt_between(model: InterestMigrationModel, log: BehaviourLog, batch: int = 64) -> Between:
-    """Migration within and between scenarios as a model has learnt it, over the contexts of a log.
+    """Average migration within and between scenarios, as a model has learnt it, over the contexts of a log.
 
     Each context counts for an interest as far as the model believes in it.
 
@@ -108,7 +107,7 @@ def learnt_between(model: InterestMigrationModel, log: BehaviourLog, batch: int 
 
 
 def true_between(truth: Truth, log: BehaviourLog) -> Between:
-    """The same averages as they are in truth, over the contexts of a simulated log, triggers included.
+    """Average migration as it is in truth, over the contexts of a simulated log, triggers included.
 
     Args:
         truth: that `simulate` returned.
@@ -136,10 +135,8 @@ class _Total:
         self.weight = np.zeros((scenarios, scenarios, interests))
         self.moved = np.zeros((scenarios, scenarios, interests, interests))
 
-    def add(
-        self, current: NDArray[np.int32], asked: NDArray[np.int32], weight: FloatArray, moved: FloatArray
-    ) -> None:
-        """n contexts: scenarios `(n,)`, the weight of each interest `(n, K)`, weighted rows `(n, K, K)`."""
+    def add(self, current: IntArray, asked: IntArray, weight: FloatArray, moved: FloatArray) -> None:
+        """Add n contexts: scenarios `(n,)`, weights of the interests `(n, K)`, weighted rows `(n, K, K)`."""
         np.add.at(self.weight, (current, asked), weight)
         np.add.at(self.moved, (current, asked), moved)
 

@@ -41,7 +41,7 @@ def interest_graph(log: BehaviourLog) -> InterestGraph:
     \text{lift}_{y,y'} = \frac{n_{y,y'} \, n}{n_{y,\cdot} \, n_{\cdot,y'}}.$$
 
     A lift of 1 is chance: the two interests are found one after the other as often as if all steps'
-    ends were drawn anew.
+    ends were drawn at random.
 
     Args:
         log: the events; all of them count, so give the training part where a test follows.

@@ -22,7 +22,7 @@ def learnt_transition(
     current: str | None = None,
     batch: int = 64,
 ) -> FloatArray:
-    """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y, s', s]$ as the model has it, over the contexts of a log.
+    """Compute $\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y, s', s]$ as a model has it, over a log's contexts.
 
     The simulator's own same average is `Truth.mean_transition`.
 
@@ -83,17 +83,17 @@ class Contexts:
 
 
 def contexts(model: InterestMigrationModel, log: BehaviourLog, batch: int = 64) -> Iterator[Contexts]:
-    """Every event of a log as a context, some users at a time; its arguments are `learnt_transition`'s."""
+    """Take every event of a log as a context, some users at a time; arguments as in `learnt_transition`."""
     must_have_transitions(model)
     last = log.starts[1:][log.lengths > 0] - 1
-    lives = in_catalogue(log.histories_before(last), model.catalogue)
-    for rows in by_length(lives, batch):
-        arrays = inputs(lives.take(rows), model.max_length)
+    histories = in_catalogue(log.histories_before(last), model.catalogue)
+    for rows in by_length(histories, batch):
+        arrays = inputs(histories.take(rows), model.max_length)
         found = model(arrays)
         position = np.arange(arrays["request_scenario"].shape[1])
         chosen = position <= arrays["length"][:, None]
-        # A life that was cut does not begin at START.
-        chosen[lives.lengths[rows] > model.max_length, 0] = False
+        # A history that was cut does not begin at START.
+        chosen[histories.lengths[rows] > model.max_length, 0] = False
         current = np.pad(arrays["scenario"], ((0, 0), (1, 0)), constant_values=-1)
         parts = (found["belief"], found["matrix"], current, arrays["request_scenario"])
         yield Contexts(*(np.asarray(values)[chosen] for values in parts))
@@ -114,12 +114,12 @@ class Spread:
     logs: int
 
     def interval(self, times: float = 2.0) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper bound: the mean, and `times` standard errors to each side."""
+        """Compute the lower and upper bound: the mean, and `times` standard errors to each side."""
         return self.mean - times * self.error, self.mean + times * self.error
 
 
 def spread(matrices: Sequence[FloatArray]) -> Spread:
-    """Mean and standard error over matrices of models trained on fresh logs of the same laws.
+    """Compute mean and standard error over matrices of models trained on fresh logs of the same laws.
 
     Models of other seeds on one log say less: how far training leaves the answer open, but not the log.
 
@@ -136,7 +136,9 @@ def spread(matrices: Sequence[FloatArray]) -> Spread:
 
 
 def distance(one: FloatArray, other: FloatArray) -> float:
-    """Mean over rows of the total variation $\\tfrac12 \\sum_{y'} |\\pi(y' \\mid y) - \\pi'(y' \\mid y)|$.
+    """Compute the mean over rows of the total variation.
+
+    That of row y is $\\tfrac12 \\sum_{y'} |\\pi(y' \\mid y) - \\pi'(y' \\mid y)|$.
 
     Args:
         one, other: `(rows, K)`; rows that are NaN in either are left out.

@@ -11,7 +11,7 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.data.events import windows
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
-from imtlib.errors import LogError, ModelFileError
+from imtlib.errors import LogError
 from imtlib.types import Float32Array, FloatArray
 
 BLOCK = 256
@@ -33,7 +33,7 @@ class Popularity:
         self.share = _popularity(log)
 
     def score(self, histories: Histories) -> Float32Array:
-        """log p of the next item, float32 `(n, N)`; the same row for all."""
+        """Compute log p of the next item, float32 `(n, N)`; the same row for all."""
         _check(self.catalogue, histories)
         return np.tile(np.log(self.share).astype(np.float32), (len(histories), 1))
 
@@ -64,7 +64,7 @@ class RecentPopularity:
         self._time, self._item = log.time[order], log.item[order]
 
     def score(self, histories: Histories) -> Float32Array:
-        """log p of the next item, float32 `(n, N)`."""
+        """Compute log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         moment = np.minimum(histories.request_time, self._time[-1] + 1)
         first = np.searchsorted(self._time, moment - self.span)
@@ -96,7 +96,7 @@ class Transitions:
         self._successors = _Successors(log, smoothing)
 
     def score(self, histories: Histories) -> Float32Array:
-        """log p of the next item, float32 `(n, N)`."""
+        """Compute log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         return self._successors.pooled(histories, np.ones(1))
 
@@ -130,7 +130,7 @@ class SmoothedTransitions:
         self._successors = _Successors(log, smoothing)
 
     def score(self, histories: Histories) -> Float32Array:
-        """log p of the next item, float32 `(n, N)`."""
+        """Compute log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         return self._successors.pooled(histories, self._weights)
 
@@ -190,8 +190,5 @@ def _popularity(log: BehaviourLog) -> FloatArray:
 
 
 def _check(catalogue: Catalogue, histories: Histories) -> None:
-    if catalogue.fingerprint != histories.catalogue.fingerprint:
-        raise ModelFileError(
-            "the histories' catalogue is not the one that was counted: their names or interests differ. "
-            "Make the baseline anew for this log."
-        )
+    fix = "Make the baseline for this log."
+    catalogue.require_same(histories.catalogue, "the log that was counted", "the histories", fix)

@@ -22,7 +22,6 @@ from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import by_length, inputs
 from imtlib.data.log import BehaviourLog
 from imtlib.encoding import read
-from imtlib.errors import ModelFileError
 from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.gru import GRU
 from imtlib.layers.ops import real_events
@@ -239,11 +238,8 @@ class SequenceBaseline(keras.Model):
         Raises:
             ModelFileError: the histories' catalogue is not the model's.
         """
-        if histories.catalogue.fingerprint != self.catalogue.fingerprint:
-            raise ModelFileError(
-                "the histories' catalogue is not the model's: their names or interests differ. "
-                "Make the baseline anew for this log."
-            )
+        fix = "Make the baseline for this log."
+        self.catalogue.require_same(histories.catalogue, "the model", "the histories", fix)
         scores = np.empty((len(histories), len(self.catalogue.items)), np.float32)
         for rows in by_length(histories, batch):
             scores[rows] = self._ends_graph(inputs(histories.take(rows), self.max_length))

@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Write files atomically: they are there whole, or not at all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from pathlib import Path
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that is to appear at one stroke, when the block ends without an error.
+    """Write a file atomically: it appears at `path` when the block ends without an error.
 
-    What stood at `path` stays until then, and an error leaves nothing behind.
+    What stood there stays until then, and an error leaves nothing behind.
 
     Args:
-        path: of the file; the one to write to lies beside it, and its name ends in the same way.
+        path: of the file.
+
+    Yields:
+        The path to write to, beside `path` and with the same ending.
     """
     fresh = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:

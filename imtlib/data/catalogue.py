@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imtlib.errors import UnknownNameError
-from imtlib.types import IntArray, TimeArray
+from imtlib.errors import ModelFileError, UnknownNameError
+from imtlib.types import BoolArray, FloatArray, IntArray, TimeArray
 
 OTHER = "other"
 """The interest of an item that was given none (其他)."""
+KINDS = ("items", "scenarios", "behaviours", "interests", "user features")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Catalogue:
     scenarios: tuple[str, ...]
     behaviours: tuple[str, ...]
     interests: tuple[str, ...]
-    item_interests: NDArray[np.bool_]
+    item_interests: BoolArray
     user_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
@@ -53,22 +53,27 @@ class Catalogue:
         return {kind: {name: code for code, name in enumerate(names)} for kind, names in kinds.items()}
 
     @cached_property
-    def known_interests(self) -> NDArray[np.bool_]:
+    def known_interests(self) -> BoolArray:
         """G without "other", bool `(N, K)`: the row of an item that was given no interest is empty."""
         known = self.item_interests.copy()
         if OTHER in self.interests:
             known[:, self.interests.index(OTHER)] = False
         return known
 
+    @cached_property
+    def profile_columns(self) -> tuple[tuple[str, str], ...]:
+        """What each of the P numbers of a profile vector stands for: a feature and one of its categories."""
+        return tuple((name, value) for name, known in self.user_features.items() for value in known)
+
     def codes(self, kind: str, names: Iterable[object]) -> IntArray:
-        """Codes of names.
+        """Look names up.
 
         Args:
             kind: `"item"`, `"scenario"`, `"behaviour"` or `"interest"`.
             names: the names, each used as `str(name)`.
 
         Returns:
-            int32 `(n,)`.
+            Their codes, int32 `(n,)`.
 
         Raises:
             UnknownNameError: a name is not in the catalogue; the message names the first one.
@@ -88,7 +93,7 @@ class Catalogue:
         item, interest = np.nonzero(self.item_interests)
         return interest, np.searchsorted(item, np.arange(len(self.items) + 1))
 
-    def spread(self, item: IntArray) -> tuple[TimeArray, TimeArray, NDArray[np.float64]]:
+    def spread(self, item: IntArray) -> tuple[TimeArray, TimeArray, FloatArray]:
         """Spread events evenly over their interests: one entry for each event and each of its interests.
 
         Args:
@@ -114,8 +119,54 @@ class Catalogue:
         digest.update(np.packbits(self.item_interests).tobytes())
         return digest.hexdigest()
 
+    def require_same(self, other: Catalogue, mine: str, theirs: str, fix: str) -> None:
+        """Refuse a catalogue whose codes mean something else, and say what differs.
+
+        Args:
+            other: the catalogue that must be the same.
+            mine, theirs: what has this catalogue and the other one, such as "the model" and "the log".
+            fix: what the reader can do about it, as a sentence.
+
+        Raises:
+            ModelFileError: the catalogues differ, in names, their order, or interests.
+        """
+        if self.fingerprint != other.fingerprint:
+            found = "; ".join(self._differences(other, mine, theirs))
+            raise ModelFileError(f"the catalogue of {theirs} is not that of {mine}: {found}. {fix}")
+
+    def _differences(self, other: Catalogue, mine: str, theirs: str) -> list[str]:
+        found = []
+        for kind, one, two in zip(KINDS, self._names(), other._names(), strict=True):
+            apart = [(set(one) - set(two), mine), (set(two) - set(one), theirs)]
+            parts = [
+                f"{len(names):,} of {who} alone, such as {min(names)!r}" for names, who in apart if names
+            ]
+            if one != two:
+                found.append(f"{kind}: {' and '.join(parts) or 'the same names in another order'}")
+        if (self.items, self.interests) == (other.items, other.interests):
+            changed = np.flatnonzero((self.item_interests != other.item_interests).any(axis=1))
+            if len(changed):
+                here, there = (held.interests_of(int(changed[0])) for held in (self, other))
+                found.append(
+                    f"interests of {len(changed):,} items, such as {self.items[changed[0]]!r}: "
+                    f"{here} of {mine}, {there} of {theirs}"
+                )
+        return found
+
+    def _names(self) -> tuple[tuple[str, ...], ...]:
+        features = (*self.user_features, *(" ".join(column) for column in self.profile_columns))
+        return self.items, self.scenarios, self.behaviours, self.interests, features
+
+    def interests_of(self, item: int) -> list[str]:
+        """Name the interests of an item.
+
+        Args:
+            item: its code.
+        """
+        return [self.interests[k] for k in np.flatnonzero(self.item_interests[item])]
+
     def pack(self) -> dict[str, Any]:
-        """The catalogue as plain lists and text, for a model's configuration."""
+        """Write the catalogue as plain lists and text, for a model's configuration."""
         return {
             "items": list(self.items),
             "scenarios": list(self.scenarios),
@@ -127,7 +178,7 @@ class Catalogue:
 
     @classmethod
     def unpack(cls, packed: Mapping[str, Any]) -> Catalogue:
-        """The catalogue that `pack` packed."""
+        """Read the catalogue that `pack` wrote."""
         item_interests = np.zeros((len(packed["items"]), len(packed["interests"])), bool)
         for row, held in zip(item_interests, packed["item_interests"], strict=True):
             row[held] = True

@@ -14,7 +14,7 @@ from imtlib.types import BoolArray, IntArray, TimeArray
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Events in n rows of any length, one row behind the other, each in order of time.
+    """Events in n rows of any length, one row after the other, each in order of time.
 
     Attributes:
         catalogue: what the codes mean: names and interests.
@@ -83,7 +83,7 @@ class Events:
 
         Args:
             values: of each event, `(events,)`.
-            fill: what stands behind the last event of a row.
+            fill: what follows the last event of a row.
 
         Returns:
             `(n, T)`, T the length of the longest row, of the type of `values`.
@@ -102,7 +102,7 @@ class Events:
 
 
 def windows(first: TimeArray, lengths: TimeArray) -> tuple[TimeArray, TimeArray]:
-    """Number the events of windows, one window behind the other.
+    """Number the events of windows, one window after the other.
 
     Args:
         first: the event that each window begins with, int `(m,)`.

@@ -86,8 +86,8 @@ class EvaluationSet:
 
 
 def nobody(catalogue: Catalogue) -> Histories:
-    """One request, in the first scenario and at time 0, of a user of whom nothing is known."""
-    none, width = np.zeros(0, np.int32), sum(len(values) for values in catalogue.user_features.values())
+    """Make one request of an unknown user, in the first scenario and at time 0."""
+    none, width = np.zeros(0, np.int32), len(catalogue.profile_columns)
     past = (none, none, none, np.zeros(0, np.int64))
     request = (np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros((1, width), np.float32))
     return Histories(catalogue, np.zeros(2, np.int64), *past, *request)

@@ -21,7 +21,7 @@ HIDDEN = -1
 
 
 def gap_bucket(seconds: TimeArray) -> IntArray:
-    """Bucket of a time gap: 0 for none, else one more than the whole part of its base-2 logarithm.
+    """Sort time gaps into buckets: 0 for none, else one more than the whole part of its base-2 logarithm.
 
     Args:
         seconds: gaps, int64, any shape; a negative gap counts as none.
@@ -84,7 +84,7 @@ def inputs(histories: Histories, max_length: int) -> Arrays:
 
 
 def by_length(histories: Histories, batch: int) -> Iterator[IntArray]:
-    """Rows in batches of like length, so that little is padding.
+    """Batch rows of like length, so that little is padding.
 
     Yields:
         int row numbers, at most `batch` a time; each row once.

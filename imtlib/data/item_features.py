@@ -2,7 +2,7 @@
 
 Two kinds of description are enough. A *bag* is a list of codes, such as the words of a title or the interests
 of an item; each code has a vector that is learnt. A *vector* is a row of numbers, such as a year, or what an
-image or audio encoder made of the item; a small network reads it. What is missing is told, not guessed.
+image or audio encoder made of the item; a small network reads it. What is missing is marked, not guessed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import LogError
-from imtlib.types import BoolArray, Float32Array, IntArray
+from imtlib.types import BoolArray, Float32Array, FloatArray, IntArray, ScoreArray
 
 ID, TEXT, NUMBERS, INTERESTS = "id", "text", "numbers", "interests"
 TAKEN = (ID, TEXT, NUMBERS, INTERESTS)
-Scale = tuple[NDArray[np.float64], NDArray[np.float64]]
+Scale = tuple[FloatArray, FloatArray]
 YEAR_BEHIND = r"\s*\(\d{4}\)\s*$"
-"""A film's year behind its title is a number, not a word; `2001: A Space Odyssey` keeps its first word."""
+"""A film's year after its title is a number, not a word; `2001: A Space Odyssey` keeps its first word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ class Modalities:
         return hashlib.sha256(json.dumps([dict(self.vocabularies), scales]).encode()).hexdigest()
 
     def keep(self, *names: str) -> Modalities:
-        """The same items with some modalities alone.
+        """Keep some modalities alone.
 
         Args:
             names: of those in `names`. Without `"id"` every item is known by its content alone.
@@ -111,12 +111,12 @@ def describe(
     *,
     text: Sequence[str] = (),
     numbers: Sequence[str] = (),
-    vectors: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+    vectors: Mapping[str, ScoreArray] | None = None,
     least: int = 2,
     split: str = "whitespace",
     like: Modalities | None = None,
 ) -> Modalities:
-    """The modalities of a log's items.
+    """Describe a log's items by what is known of them.
 
     Words come from `keras.layers.TextVectorization`: in small letters, without punctuation. Interests are
     those of the catalogue; "other" is none. Numbers are brought to mean zero and variance one, each with a
@@ -126,13 +126,13 @@ def describe(
     Args:
         log: the training part. Its items' features are read; an item without an event in it has no id
             modality and is not `known`.
-        text: columns of `log.item_features` whose words are read, one behind the other. A year in brackets at
+        text: columns of `log.item_features` whose words are read, one after the other. A year in brackets at
             the end is left out.
         numbers: columns of `log.item_features`, P of them; what is missing is NaN or None.
         vectors: by name (`"image"`, `"audio"`), one row an item in the catalogue's order, float `(N, D)`; a
             missing one is a row of NaN.
         least: in how many known items a word must occur to be one of the vocabulary. One that occurs in a
-            single item tells what its id tells.
+            single item says what its id says.
         split: `"whitespace"`, or `"character"` for Chinese and its like.
         like: what another log's items were described by. Words, interests and numbers then mean what they
             mean there: its vocabularies and scales are used, and a word or interest that it lacks is none.
@@ -144,7 +144,7 @@ def describe(
 
     Raises:
         LogError: a column is not there or not of numbers, no word occurs often enough, a vector has another
-            shape, or a value is not finite; the message names the item and the mend. Or `like` has other
+            shape, or a value is not finite; the message names the item and the fix. Or `like` has other
             modalities.
     """
     names, features = log.catalogue, log.item_features
@@ -236,14 +236,14 @@ def _interests(names: Catalogue, words: tuple[str, ...] | None) -> tuple[IntArra
 def _numbers(
     table: pd.DataFrame, names: Catalogue, scale: Scale | None
 ) -> tuple[Float32Array, BoolArray, Scale]:
-    """Standardised numbers and, behind them, which are known: `(N, 2 P)`; which items have any; the scale."""
+    """Standardise numbers, followed by which are known: `(N, 2 P)`; which items have any; the scale."""
     parts = []
     for column in table:
         try:
             values = pd.to_numeric(table[column]).to_numpy(np.float64, na_value=np.nan)
         except (ValueError, TypeError) as error:
             raise LogError(
-                f"the feature {column!r} is not of numbers: {error}. Name it under text=, or mend it."
+                f"the feature {column!r} is not of numbers: {error}. Name it under text=, or fix it."
             ) from None
         _refuse(np.isinf(values), f"the feature {column!r}", names)
         parts.append(values)
@@ -291,6 +291,6 @@ def _refuse(wrong: BoolArray, what: str, names: Catalogue) -> None:
         row = int(np.argmax(wrong))
         raise LogError(
             f"{what} of item {names.items[row]!r} (row {row}) is not finite, and so are "
-            f"{int(wrong.sum()) - 1:,} more: mend it, or make it NaN (of a vector, the whole row), which "
+            f"{int(wrong.sum()) - 1:,} more: fix it, or make it NaN (of a vector, the whole row), which "
             f"means missing."
         )

@@ -9,18 +9,17 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from imtlib.data.events import Events, windows
 from imtlib.data.histories import Histories
 from imtlib.errors import LogError, UnknownNameError
-from imtlib.types import IntArray, TimeArray
+from imtlib.types import BoolArray, Float32Array, IntArray, TimeArray
 
 __all__ = ["BehaviourLog", "seconds"]
 
 
 def seconds(moment: float | str | datetime) -> int:
-    """A moment as whole seconds since 1970 (UTC), rounded down.
+    """Read a moment as whole seconds since 1970 (UTC), rounded down.
 
     Args:
         moment: seconds since 1970, a datetime, or an ISO 8601 text such as `"2001-05-04"`. Without a time
@@ -82,7 +81,7 @@ class BehaviourLog(Events):
         return {name: code for code, name in enumerate(self.users)}
 
     def user_code(self, user: object) -> int:
-        """The place of a user in `users`.
+        """Find the place of a user in `users`.
 
         Args:
             user: the name, used as `str(user)`.
@@ -100,7 +99,7 @@ class BehaviourLog(Events):
             ) from None
 
     def to_frame(self) -> pd.DataFrame:
-        """The events as a table, in each user's order.
+        """List the events as a table, in each user's order.
 
         Returns:
             One row an event; columns user, item, scenario, behaviour (text) and time (int64, seconds since
@@ -109,7 +108,7 @@ class BehaviourLog(Events):
         return self._frame(slice(0, len(self)))
 
     def events_of(self, user: object) -> pd.DataFrame:
-        """The events of one user, in order; columns as those of `to_frame`.
+        """List the events of one user, in order; columns as those of `to_frame`.
 
         Args:
             user: the user's name.
@@ -132,7 +131,7 @@ class BehaviourLog(Events):
         return pd.DataFrame({**text, "time": self.time[rows]})
 
     def histories_before(self, events: IntArray | TimeArray) -> Histories:
-        """What was known just before each of the given events.
+        """Collect what was known just before each of the given events.
 
         Args:
             events: rows of this log, int `(n,)`.
@@ -147,7 +146,7 @@ class BehaviourLog(Events):
     def history_of(
         self, user: object, scenario: object = None, at: float | str | datetime | None = None
     ) -> Histories:
-        """What is known of one user at a moment, as one row.
+        """Collect what is known of one user at a moment, as one row.
 
         Args:
             user: the user's name.
@@ -187,31 +186,49 @@ class BehaviourLog(Events):
 
     @cached_property
     def _categories(self) -> list[IntArray]:
-        """Code of each user's category, a feature at a time; −1 where it is missing or unknown."""
-        return [
-            pd.Index(known).get_indexer(pd.Index(self.user_features[feature])).astype(np.int32)
-            if feature in self.user_features
-            else np.full(len(self.users), -1, np.int32)
-            for feature, known in self.catalogue.user_features.items()
-        ]
+        """Code of each user's category, a feature at a time; −1 where it is missing."""
+        found = []
+        for feature, known in self.catalogue.user_features.items():
+            codes = np.full(len(self.users), -1, np.int32)
+            if feature in self.user_features:
+                values = self.user_features[feature]
+                codes = pd.Index(known).get_indexer(pd.Index(values)).astype(np.int32)
+                strange = (codes < 0) & values.notna().to_numpy()
+                if strange.any():
+                    user = int(strange.argmax())
+                    raise UnknownNameError(
+                        f"user {self.users[user]!r} has {feature} {values.iloc[user]!r}, which the catalogue "
+                        f"does not hold; it holds {list(known[:8])}. Give a category of these, or None where "
+                        f"it is not known."
+                    )
+            found.append(codes)
+        return found
 
-    def profile_vectors(self, users: IntArray | TimeArray) -> NDArray[np.float32]:
-        """The given features of users, each a one-hot over its categories in the catalogue.
+    def profile_vectors(self, users: IntArray | TimeArray) -> Float32Array:
+        """Encode the given features of users, each a one-hot over its categories in the catalogue.
 
         Args:
             users: codes in `users`, int `(n,)`.
 
         Returns:
-            float32 `(n, P)`, P the number of categories of all features together; a feature that is missing,
-            or whose category the catalogue does not hold, is all zero.
+            float32 `(n, P)`, P the number of categories of all features together; a feature that is missing
+            is all zero.
+
+        Raises:
+            UnknownNameError: a user has a category that the catalogue does not hold.
         """
         blocks = [np.zeros((len(users), 0), np.float32)]
         for codes, known in zip(self._categories, self.catalogue.user_features.values(), strict=True):
             blocks.append((codes[users, None] == np.arange(len(known))).astype(np.float32))
         return np.concatenate(blocks, axis=1)
 
+    def without_user_features(self) -> BehaviourLog:
+        """Forget what is known of the users beside their events: profiles become empty."""
+        catalogue = replace(self.catalogue, user_features={})
+        return replace(self, catalogue=catalogue, user_features=self.user_features[[]])
+
     def in_scenarios(self, names: Iterable[object]) -> BehaviourLog:
-        """The log of the events in the chosen scenarios, with the users who have one and the same catalogue.
+        """Keep the events in the chosen scenarios, the users who have one, and the whole catalogue.
 
         Since the catalogue stays whole, a model made for one such log can learn on from another.
 
@@ -232,7 +249,7 @@ class BehaviourLog(Events):
         note = f"Only the events in {where}: {len(kept):,} of {len(self):,}; {left:,} users have none there."
         return replace(kept._without_idle(users), notes=(*self.notes, note))
 
-    def _without_idle(self, users: NDArray[np.bool_]) -> BehaviourLog:
+    def _without_idle(self, users: BoolArray) -> BehaviourLog:
         """The log of the chosen users; the others must have no event."""
         return replace(
             self,
@@ -242,7 +259,7 @@ class BehaviourLog(Events):
         )
 
     def keep_frequent(self, min_events: int) -> BehaviourLog:
-        """The log without rare users and rare items, both counted once, on this log as it stands.
+        """Leave out rare users and rare items, both counted once, on this log as it stands.
 
         A user or an item that stays may so be left with fewer events. Names that stay keep their order;
         interests without an item, and scenarios and behaviours without an event, leave with the rest.
@@ -285,10 +302,10 @@ class BehaviourLog(Events):
         )
 
 
-def _chosen(names: tuple[str, ...], keep: NDArray[np.bool_]) -> tuple[str, ...]:
+def _chosen(names: tuple[str, ...], keep: BoolArray) -> tuple[str, ...]:
     return tuple(name for name, stays in zip(names, keep, strict=True) if stays)
 
 
-def _renumber(keep: NDArray[np.bool_]) -> IntArray:
+def _renumber(keep: BoolArray) -> IntArray:
     """New code of each old one; meaningless where it does not stay."""
     return (np.cumsum(keep) - 1).astype(np.int32)

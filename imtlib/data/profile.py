@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.data.histories import Histories
+from imtlib.types import Float32Array
 
 DAY = 86_400
 
 
-def interest_shares(histories: Histories, half_life_days: float = 30.0) -> NDArray[np.float32]:
-    r"""How much of each user's recent past belongs to each interest.
+def interest_shares(histories: Histories, half_life_days: float = 30.0) -> Float32Array:
+    r"""Compute how much of each user's recent past belongs to each interest.
 
     $$s_y \propto \sum_t 2^{-(\text{request time} - \text{time}_t) / \text{half-life}}
     \cdot \frac{[y \in G(i_t)]}{|G(i_t)|}, \qquad \sum_y s_y = 1.$$

@@ -12,6 +12,7 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import UnknownNameError
+from imtlib.types import Float32Array, IntArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ def history_of_events(
     at: int | None = None,
     profile: Mapping[str, str] | None = None,
 ) -> Histories:
-    """One history from events by their names.
+    """Make one history from events by their names.
 
     Args:
         catalogue: that holds the names.
@@ -67,8 +68,12 @@ def history_of_events(
     )
 
 
-def profile_vector(catalogue: Catalogue, features: Mapping[str, str]) -> NDArray[np.float32]:
-    """One-hot of a user's given features, float32 `(P,)`; features that are not given stay zero.
+def profile_vector(catalogue: Catalogue, features: Mapping[str, str]) -> Float32Array:
+    """Encode a user's given features as one-hots, float32 `(P,)`; features that are not given stay zero.
+
+    Args:
+        catalogue: that holds the features.
+        features: the category of each given feature, by its name.
 
     Raises:
         UnknownNameError: a feature or a category is not in the catalogue.
@@ -92,21 +97,27 @@ def profile_vector(catalogue: Catalogue, features: Mapping[str, str]) -> NDArray
 
 
 def in_catalogue(histories: Histories, catalogue: Catalogue) -> Histories:
-    """The same histories in the codes of another catalogue, matched by name.
+    """Translate histories into the codes of another catalogue, name by name.
+
+    Args:
+        histories: of any catalogue.
+        catalogue: whose codes they get, such as a model's.
+
+    Returns:
+        The same events and requests. A user feature that only the new catalogue has is unknown: all zero.
 
     Raises:
-        UnknownNameError: an item, scenario or behaviour of the histories is not in it.
+        UnknownNameError: the catalogue lacks an item, scenario or behaviour of the histories, or a user
+            feature or category that a profile holds.
     """
     if histories.catalogue.fingerprint == catalogue.fingerprint:
         return histories
     old = histories.catalogue
 
-    def translate(kind: str, names: tuple[str, ...], codes: NDArray[np.int32]) -> NDArray[np.int32]:
+    def translate(kind: str, names: tuple[str, ...], codes: IntArray) -> IntArray:
         used, place = np.unique(codes, return_inverse=True)
         return catalogue.codes(kind, [names[code] for code in used])[place]
 
-    same_features = dict(old.user_features) == dict(catalogue.user_features)
-    width = sum(len(values) for values in catalogue.user_features.values())
     return dataclasses.replace(
         histories,
         catalogue=catalogue,
@@ -114,8 +125,25 @@ def in_catalogue(histories: Histories, catalogue: Catalogue) -> Histories:
         scenario=translate("scenario", old.scenarios, histories.scenario),
         behaviour=translate("behaviour", old.behaviours, histories.behaviour),
         request_scenario=translate("scenario", old.scenarios, histories.request_scenario),
-        profile=histories.profile if same_features else np.zeros((len(histories), width), np.float32),
+        profile=_translated_profile(histories, catalogue),
     )
+
+
+def _translated_profile(histories: Histories, catalogue: Catalogue) -> Float32Array:
+    place = {column: place for place, column in enumerate(catalogue.profile_columns)}
+    profile = np.zeros((len(histories), len(place)), np.float32)
+    for column, values in zip(histories.catalogue.profile_columns, histories.profile.T, strict=True):
+        if column in place:
+            profile[:, place[column]] = values
+        elif values.any():
+            feature, category = column
+            known = list(catalogue.user_features.get(feature, ()))
+            holds = f"of {feature}, {known[:8]}" if known else f"the features {[*catalogue.user_features]}"
+            raise UnknownNameError(
+                f"a profile holds {feature} {category!r}, which the catalogue does not; it holds {holds}. To "
+                f"do without what is known of the users, give log.without_user_features() or its histories."
+            )
+    return profile
 
 
 def requested(
@@ -127,7 +155,7 @@ def requested(
     at: int | None = None,
     profile: Mapping[str, str] | None = None,
 ) -> Histories:
-    """The history that a recommendation is asked for, in the codes of a catalogue.
+    """Find the history that a recommendation is asked for, in the codes of a catalogue.
 
     Args:
         catalogue: the model's.
@@ -159,7 +187,15 @@ def requested(
 
 
 def without_each(history: Histories, events: NDArray[np.int64]) -> Histories:
-    """Copies of one history, each lacking one of the given events (rows of the history)."""
+    """Copy one history, each time without one of its events.
+
+    Args:
+        history: one row.
+        events: places in it, int `(n,)`.
+
+    Returns:
+        n histories, each one event shorter.
+    """
     copies = history.take(np.zeros(len(events), np.int64))
     keep = np.ones(len(copies.item), np.bool_)
     keep[copies.starts[:-1] + events] = False

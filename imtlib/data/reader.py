@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import OTHER, Catalogue
 from imtlib.data.log import BehaviourLog
 from imtlib.data.tables import Table, TableSource, load_table
-from imtlib.types import IntArray
+from imtlib.types import BoolArray, IntArray
 
 
 def read_log(
@@ -28,7 +27,7 @@ def read_log(
     interests: str | None = "interests",
     interest_separator: str = "|",
 ) -> BehaviourLog:
-    """A log from a table with one row an event, in any order.
+    """Read a log from a table with one row an event, in any order.
 
     Each table is a DataFrame or the path of a `.csv`, `.tsv` (either may end in `.gz`) or `.parquet` file.
     Names are text: the number 1, 1.0 in a column of whole numbers, and "1" are the same name. Events that
@@ -154,7 +153,7 @@ def _note(notes: list[str], count: int, sentence: str) -> None:
 
 def _interests(
     table: Table | None, column: str | None, separator: str, n: int, notes: list[str]
-) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+) -> tuple[tuple[str, ...], BoolArray]:
     """The interests, and which item has which, bool `(n, K)`."""
     sets: list[list[str]] = [[] for _ in range(n)]
     if table is not None and column is not None:
@@ -204,7 +203,7 @@ def _user_features(table: Table | None, column: str, names: tuple[str, ...]) -> 
 
 
 def _extend(features: pd.DataFrame, index: pd.Index[Any]) -> pd.DataFrame:
-    """Features by name; unknown for the names that stand behind those of the table."""
+    """Features by name; unknown for the names that follow those of the table."""
     return features.set_index(index[: len(features)]).reindex(index)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -43,9 +43,23 @@ class Split:
         )
         return "\n".join([counts, *(f"  note: {note}" for note in self.notes)])
 
+    def derive(self, *names: str, note: str, separator: str = "\x1f") -> Split:
+        """Mark a split whose parts were changed: a hash of its own, and a note.
+
+        Args:
+            *names: what distinguishes it from this split, and from others made in the same way.
+            note: what is left out, one sentence.
+            separator: what stands between this hash and the names where they are hashed.
+
+        Returns:
+            The same parts. The hash is the SHA-256, in hex, of this split's hash and the names.
+        """
+        text = separator.join([self.hash, *names])
+        return replace(self, hash=hashlib.sha256(text.encode()).hexdigest(), notes=(*self.notes, note))
+
 
 def leave_one_out(log: BehaviourLog) -> Split:
-    """The last event of each user is the test, the one before it the validation, the rest is to learn from.
+    """Keep each user's last event for the test, the one before it for validation, the rest to learn from.
 
     Users' periods overlap, so a model may learn from events later than a test event. A `time_split` beside it
     shows what that is worth.
@@ -69,14 +83,14 @@ def leave_one_out(log: BehaviourLog) -> Split:
 def time_split(
     log: BehaviourLog, at: float | str | datetime, valid_at: float | str | datetime | None = None
 ) -> Split:
-    """What happened before a moment is there to learn from; each user's first event from then on is the test.
+    """Learn from what happened before a moment; each user's first event from then on is the test.
 
     Args:
         log: the whole log.
         at: where the test begins: seconds since 1970, a datetime or an ISO 8601 text (UTC); or, between 0 and
             1, the share of all events that come before it.
-        valid_at: where the validation begins, likewise; by default so that a tenth of the events before `at`
-            come from then on.
+        valid_at: where the validation begins, in the same forms; by default so that a tenth of the events
+            before `at` come from then on.
 
     Returns:
         Training: the events before `valid_at`. Validation: the first event in the validation period of each
@@ -116,7 +130,7 @@ def time_split(
 
 
 def _moment(ordered: TimeArray, at: float | str | datetime) -> int:
-    """Seconds since 1970; a share of the events becomes the time of the first event behind it."""
+    """Seconds since 1970; a share of the events becomes the time of the first event after it."""
     if isinstance(at, float) and 0 < at < 1:
         return int(ordered[min(int(np.ceil(at * len(ordered))), len(ordered) - 1)])
     return seconds(at)
@@ -155,7 +169,7 @@ def _part(log: BehaviourLog, events: TimeArray, name: str) -> EvaluationSet:
 
 
 def digest(log: BehaviourLog, role: NDArray[np.int8]) -> str:
-    """SHA-256, in hex, of events and the part each is in.
+    """Compute the SHA-256, in hex, of events and the part each is in.
 
     Over names, not codes, so that the order of a vocabulary does not matter.
 

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from imtlib.errors import LogError
-from imtlib.types import IntArray, TimeArray
+from imtlib.types import BoolArray, FloatArray, IntArray, TimeArray
 
 TableSource = pd.DataFrame | str | Path
 
@@ -43,31 +43,37 @@ class Table:
     path: Path | None = None
 
     def error(self, row: int, column: str, problem: str) -> LogError:
-        """An error that names this table, a row (counted from 0, told from 1), a column and the problem."""
+        """Make an error that names this table, a row, a column and the problem.
+
+        Args:
+            row: from 0; the message counts from 1, and names the line of a text file.
+            column: name of the column.
+            problem: what is wrong and how to fix it.
+        """
         line = "" if self.path is None else _line(self.path, row)
         return LogError(f"{self.name}, row {row + 1}{line}, column {column!r}: {problem}")
 
-    def column(self, name: str, mend: str) -> pd.Series[Any]:
-        """A column.
+    def column(self, name: str, fix: str) -> pd.Series[Any]:
+        """Get a column.
 
         Args:
             name: of the column.
-            mend: what the reader can do if there is none.
+            fix: what the reader can do if there is none.
 
         Raises:
             LogError: there is no such column.
         """
         if name not in self.frame.columns:
             found = [str(column) for column in self.frame.columns]
-            raise LogError(f"{self.name} has no column {name!r}; it has {found}. {mend}")
+            raise LogError(f"{self.name} has no column {name!r}; it has {found}. {fix}")
         return self.frame[name]
 
-    def names(self, column: str, mend: str) -> tuple[IntArray, tuple[str, ...]]:
-        """The names in a column, as text, and which of them stands in each row.
+    def names(self, column: str, fix: str) -> tuple[IntArray, tuple[str, ...]]:
+        """Read the names in a column, as text, and which of them stands in each row.
 
         Args:
             column: of ids: text, whole numbers or categories.
-            mend: what the reader can do if there is no such column.
+            fix: what the reader can do if there is no such column.
 
         Returns:
             Place of each row's name, int32 `(rows,)`, and the distinct names in order of first appearance.
@@ -76,7 +82,7 @@ class Table:
         Raises:
             LogError: no such column; a missing or blank id; ids of mixed types.
         """
-        self.column(column, mend)
+        self.column(column, fix)
         codes, names = self.categories(column)
         if (codes < 0).any():
             problem = "the id is missing or blank. Fill it in, or take the row out."
@@ -84,7 +90,7 @@ class Table:
         return codes, names
 
     def categories(self, column: str) -> tuple[IntArray, tuple[str, ...]]:
-        """As `names`, but a missing or blank value is no error: its place is −1."""
+        """Read names as `names` does, but a missing or blank value is no error: its place is −1."""
         values = self.frame[column]
         if isinstance(values.dtype, pd.CategoricalDtype):
             values = values.astype(values.cat.categories.dtype)
@@ -99,7 +105,7 @@ class Table:
         return np.append(place, -1)[codes].astype(np.int32), tuple(name for name in names if name.strip())
 
     def times(self, column: str) -> tuple[TimeArray, NDArray[Any]]:
-        """Times as seconds since 1970 (UTC).
+        """Read times as seconds since 1970 (UTC).
 
         Args:
             column: numbers (seconds), datetimes, or ISO 8601 text; without a time zone, UTC is meant.
@@ -125,7 +131,7 @@ class Table:
         exact = utc.to_numpy()
         return exact.astype("datetime64[s]").astype(np.int64), exact
 
-    def _numbers(self, column: str, number: NDArray[np.float64]) -> tuple[TimeArray, NDArray[Any]]:
+    def _numbers(self, column: str, number: FloatArray) -> tuple[TimeArray, NDArray[Any]]:
         self._refuse_times(column, ~np.isfinite(number))
         late = np.abs(number) > LATEST
         if late.any():
@@ -137,16 +143,16 @@ class Table:
             raise self.error(row, column, problem)
         return np.floor(number).astype(np.int64), number
 
-    def _refuse_times(self, column: str, unread: NDArray[np.bool_]) -> None:
+    def _refuse_times(self, column: str, unread: BoolArray) -> None:
         if unread.any():
             row = int(unread.argmax())
             value = self.frame[column].iloc[row]
             found = "the time is missing" if pd.isna(value) else f"{value!r} cannot be read as a time"
-            mend = (
+            fix = (
                 "Seconds since 1970, datetimes, or ISO text such as '2001-05-04 13:30' are read; for another "
                 "form, convert the column with pandas.to_datetime first."
             )
-            raise self.error(row, column, f"{found}. {mend}")
+            raise self.error(row, column, f"{found}. {fix}")
 
 
 class _UnfitError(Exception):
@@ -179,7 +185,7 @@ def _as_text(values: list[Any]) -> tuple[str, ...]:
 
 
 def load_table(source: TableSource, what: str, text: Sequence[str] | None = None) -> Table:
-    """A table from a DataFrame or a file.
+    """Load a table from a DataFrame or a file.
 
     Args:
         source: a DataFrame, or the path of a `.csv`, `.tsv` (also with `.gz`) or `.parquet` file in UTF-8.

@@ -19,21 +19,21 @@ NEAR = 5
 
 
 def shuffled_interests(catalogue: Catalogue, seed: int) -> Catalogue:
-    """The same catalogue, the sets of interests dealt out anew among its items.
+    """Shuffle the sets of interests among the items of a catalogue.
 
     How many items each interest has, and how many items have one interest, two, three, stays as it was; the
     meaning goes. A gain that survives was none of the interests.
 
     Args:
         catalogue: of the log.
-        seed: of the deal.
+        seed: of the shuffle.
     """
     order = np.random.default_rng(seed).permutation(len(catalogue.items))
     return replace(catalogue, item_interests=catalogue.item_interests[order])
 
 
 def interests_from_behaviour(log: BehaviourLog, seed: int, width: int = 64) -> Catalogue:
-    """A catalogue whose interests are clusters of items that are used near each other; nothing is given.
+    """Make interests of clusters of items that are used near each other; nothing is given.
 
     Items are described by the positive pointwise mutual information of their neighbours in users' histories,
     reduced to `width` numbers (Levy & Goldberg, NIPS 2014), and clustered by k-means into as many clusters
@@ -65,23 +65,19 @@ def interests_from_behaviour(log: BehaviourLog, seed: int, width: int = 64) -> C
 
 
 def with_interests(split: Split, catalogue: Catalogue) -> Split:
-    """The same split of the same events, with other interests; its hash stays, since no event changed.
+    """Replace the interests of a split; its hash stays, since no event changed.
 
     Args:
         split: of a log.
         catalogue: that of the log but for the interests.
 
     Raises:
-        ValueError: it names other items, scenarios or behaviours, or an interest that no item has.
+        ModelFileError: it names other items, scenarios, behaviours or user features.
+        ValueError: it names an interest that no item has.
     """
     old = split.train.catalogue
-    if (catalogue.items, catalogue.scenarios, catalogue.behaviours) != (
-        old.items,
-        old.scenarios,
-        old.behaviours,
-    ):
-        raise ValueError("the catalogue must name the same items, scenarios and behaviours as the split's")
-
+    but_interests = replace(catalogue, interests=old.interests, item_interests=old.item_interests)
+    old.require_same(but_interests, "the split", "the interests", "Change the split's own catalogue.")
     empty = np.flatnonzero(~catalogue.item_interests.any(axis=0))
     if len(empty):
         names = [catalogue.interests[k] for k in empty[:8]]
@@ -99,7 +95,7 @@ def with_interests(split: Split, catalogue: Catalogue) -> Split:
 
 
 def without_scenarios(split: Split) -> Split:
-    """The same split as a model sees it that is not told where anything happens: one pool.
+    """Hide the scenarios of a split: to the model everything happens in one place.
 
     Every event and every request carries the first scenario's name. Users, items, catalogue and the order of
     the requests stay, and so does the hash, since it is the same split.
@@ -109,11 +105,11 @@ def without_scenarios(split: Split) -> Split:
     """
 
     def pooled(part: EvaluationSet) -> EvaluationSet:
-        told = part.histories
+        known = part.histories
         one = replace(
-            told,
-            scenario=np.zeros_like(told.scenario),
-            request_scenario=np.zeros_like(told.request_scenario),
+            known,
+            scenario=np.zeros_like(known.scenario),
+            request_scenario=np.zeros_like(known.request_scenario),
         )
         return replace(part, histories=one)
 

@@ -1,4 +1,4 @@
-"""Drawing users anew: how far a figure would move if other people of the same kind had been asked.
+"""The bootstrap over users: how far a figure would move if other people of the same kind had been asked.
 
 Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993.
 """
@@ -12,7 +12,7 @@ from imtlib.types import FloatArray
 
 
 def per_user(values: FloatArray, user: NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:
-    """Sum and number of each user's values; NaN counts as no value.
+    """Sum up and count each user's values; NaN counts as no value.
 
     Args:
         values: one a request, float64 `(n,)`.
@@ -28,7 +28,7 @@ def per_user(values: FloatArray, user: NDArray[np.integer]) -> tuple[FloatArray,
 
 
 def bootstrap_means(total: FloatArray, count: FloatArray, draws: int, seed: int) -> FloatArray:
-    """Means over requests when users are drawn with replacement, all requests of a user together.
+    """Compute means over requests when users are drawn with replacement, all requests of a user together.
 
     Args:
         total, count: of each user, as `per_user` gives them.
@@ -47,6 +47,11 @@ def bootstrap_means(total: FloatArray, count: FloatArray, draws: int, seed: int)
 
 
 def percentile_interval(means: FloatArray, level: float) -> tuple[float, float]:
-    """The ends between which the share `level` of the means lies, as much left out below as above."""
+    """Find the ends between which the share `level` of the means lies, as much left out below as above.
+
+    Args:
+        means: such as `bootstrap_means` gives, float64 `(draws,)`.
+        level: from 0 to 1.
+    """
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

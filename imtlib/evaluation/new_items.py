@@ -1,6 +1,6 @@
 """New items (新物品冷启动): some are kept out of all that is learnt, and then asked for.
 
-Two questions are told apart. Among the whole catalogue, can a new item stand up to those that all know?
+There are two questions. Among the whole catalogue, can a new item stand up to those that all know?
 And among the new items alone, does the model know which of them is for whom? ::
 
     new = hold_out_items(log)
@@ -11,11 +11,9 @@ And among the new items alone, does the model know which of them is for whom? ::
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.log import BehaviourLog
@@ -24,7 +22,7 @@ from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import LogError
 from imtlib.evaluation.protocols import RestrictToScenario
 from imtlib.evaluation.ranking import Scorer
-from imtlib.types import IntArray, TimeArray
+from imtlib.types import BoolArray, FloatArray, IntArray, TimeArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +41,7 @@ class NewItems:
     requests: EvaluationSet
 
     def among(self, model: Scorer) -> RestrictToScenario:
-        """A model that is told which items are new, and ranks these alone."""
+        """Restrict a model to the new items, so that it ranks these alone."""
         names = model.catalogue
         belongs = np.zeros((len(names.scenarios), len(names.items)), np.bool_)
         belongs[:, self.items] = True
@@ -76,9 +74,8 @@ def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed:
     items = np.sort(np.random.default_rng(seed).choice(enough, many, replace=False)).astype(np.int32)
     new = np.isin(log.item, items)
     split = leave_one_out(log.filter(~new))
-    digest = hashlib.sha256("\x1f".join([split.hash, *(log.catalogue.items[i] for i in items)]).encode())
     note = f"{many:,} items are new: their {int(new.sum()):,} events are not there to learn from."
-    split = replace(split, hash=digest.hexdigest(), notes=(*split.notes, note))
+    split = split.derive(*(log.catalogue.items[i] for i in items), note=note)
     last = _last_of_each_user(log, new)
     before = log.histories_before(last)
     histories = before.filter(~np.isin(before.item, items))
@@ -89,7 +86,7 @@ def hold_out_items(log: BehaviourLog, share: float = 0.1, least: int = 20, seed:
     return NewItems(items, split, requests.take(some))
 
 
-def _last_of_each_user(log: BehaviourLog, chosen: NDArray[np.bool_]) -> TimeArray:
+def _last_of_each_user(log: BehaviourLog, chosen: BoolArray) -> TimeArray:
     """The last chosen event of each user who has one: rows of the log."""
     rows = np.flatnonzero(chosen)
     owner = log.user[rows]
@@ -98,7 +95,7 @@ def _last_of_each_user(log: BehaviourLog, chosen: NDArray[np.bool_]) -> TimeArra
 
 
 class InterestsAlone:
-    """The floor that content has to leave behind: items of the interests that a user had, all others equal.
+    """The floor that content has to beat: items of the interests that a user had, all others equal.
 
     $$p(i) \\propto \\sum_{y \\in G(i)} \\frac{s_y + \\epsilon}{|\\{j : y \\in G(j)\\}|},$$
 
@@ -111,17 +108,29 @@ class InterestsAlone:
     def __init__(self, log: BehaviourLog) -> None:
         self.catalogue = log.catalogue
 
-    def score(self, histories: Histories) -> NDArray[np.float64]:
-        """log p of the next item, `(n, N)`."""
+    def score(self, histories: Histories) -> FloatArray:
+        """Score the next item.
+
+        Args:
+            histories: n histories of the log's catalogue.
+
+        Returns:
+            log p, float64 `(n, N)`.
+
+        Raises:
+            ModelFileError: the histories' catalogue is not the log's.
+        """
+        fix = "Make the floor for this log."
+        self.catalogue.require_same(histories.catalogue, "the log", "the histories", fix)
         held = self.catalogue.item_interests.astype(np.float64)
         evenly = held / np.maximum(held.sum(axis=0), 1.0)
         chance = (interest_shares(histories) + 1e-6) @ evenly.T
-        score: NDArray[np.float64] = np.log(chance / chance.sum(axis=1, keepdims=True))
+        score: FloatArray = np.log(chance / chance.sum(axis=1, keepdims=True))
         return score
 
 
 def chance_of_hit(requests: EvaluationSet, k: int, candidates: IntArray | None = None) -> float:
-    """HR@k of a list in random order: the mean over requests of k over the items that are ranked.
+    """Compute HR@k of a list in random order: the mean over requests of k over the items that are ranked.
 
     Args:
         requests: with histories of known items.

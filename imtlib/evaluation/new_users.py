@@ -10,8 +10,7 @@ After how many events does the model know somebody? ::
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -39,7 +38,7 @@ class NewUsers:
     longest: int
 
     def after(self, events: int) -> EvaluationSet:
-        """A request of every new user after the first `events` events; the one that came next is the answer.
+        """Ask about every new user after the first `events` events; the one that came next is the answer.
 
         The users are the same after any number, so that figures along the numbers can be compared.
 
@@ -58,7 +57,7 @@ class NewUsers:
         )
 
     def first_events(self, events: int) -> BehaviourLog:
-        """The first events of the new users alone: all there is to learn from, if nobody else is known.
+        """Keep the first events of the new users alone: all there is to learn from, if nobody else is known.
 
         Args:
             events: k, of each of them, from 1 to `longest`.
@@ -99,6 +98,5 @@ def hold_out_users(log: BehaviourLog, share: float = 0.1, longest: int = 10, see
         )
     users = np.sort(np.random.default_rng([seed, 43]).choice(enough, many, replace=False))
     split = leave_one_out(log.filter(~np.isin(log.user, users)))
-    digest = hashlib.sha256("\x1f".join([split.hash, *(log.users[u] for u in users)]).encode()).hexdigest()
     note = f"{many:,} users are new: none of their events is there to learn from."
-    return NewUsers(log, users, replace(split, hash=digest, notes=(*split.notes, note)), longest)
+    return NewUsers(log, users, split.derive(*(log.users[u] for u in users), note=note), longest)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.splits import Split
-from imtlib.errors import LogError, ModelFileError, UnknownNameError
+from imtlib.errors import LogError, UnknownNameError
 from imtlib.evaluation.comparison import compare
 from imtlib.evaluation.ranking import Report, Scorer
+from imtlib.types import ScoreArray
 
 LOWER_IS_BETTER = ("log loss",)
 
 
 def own_scenario(histories: Histories) -> Histories:
-    """The same requests, each with the events of its own scenario alone: what a model of that scenario sees.
+    """Keep of each history the events in the scenario of its request: what a model of that scenario sees.
 
     Args:
         histories: n histories; one without an event in the scenario of its request becomes empty.
@@ -31,7 +29,7 @@ def own_scenario(histories: Histories) -> Histories:
 
 
 def only_scenario(split: Split, scenario: str) -> Split:
-    """One scenario's share of a split: what a model that knows no other scenario learns from and is asked.
+    """Keep one scenario's share of a split: what a model that knows no other scenario learns and is asked.
 
     Its requests are requests of the whole split, so that both models can be compared on them. Users and
     catalogue stay whole.
@@ -57,8 +55,8 @@ def only_scenario(split: Split, scenario: str) -> Split:
         return replace(here, histories=own_scenario(here.histories))
 
     note = f"Only {scenario}: {len(train):,} of {len(split.train):,} events to learn from."
-    digest = hashlib.sha256(f"{split.hash}\x1f{scenario}".encode()).hexdigest()
-    return Split(train, asked(split.valid), asked(split.test), digest, (*split.notes, note))
+    parts = Split(train, asked(split.valid), asked(split.test), split.hash, split.notes)
+    return parts.derive(scenario, note=note)
 
 
 class PerScenarioModel:
@@ -77,20 +75,24 @@ class PerScenarioModel:
     def __init__(self, models: Mapping[str, Scorer]) -> None:
         if not models:
             raise ValueError("no model is given: give one for each scenario, by its name")
-        self.catalogue: Catalogue = next(iter(models.values())).catalogue
-        if any(model.catalogue.fingerprint != self.catalogue.fingerprint for model in models.values()):
-            raise ModelFileError(
-                "the models are of different catalogues: make each for only_scenario(split, scenario), "
-                "which keeps the catalogue whole"
+        first = next(iter(models))
+        self.catalogue: Catalogue = models[first].catalogue
+        fix = "Make each for only_scenario(split, scenario), which keeps the catalogue whole."
+        for name, model in models.items():
+            self.catalogue.require_same(
+                model.catalogue, f"the model of {first!r}", f"the model of {name!r}", fix
             )
         codes = self.catalogue.codes("scenario", models)
         self.models = dict(zip(codes.tolist(), models.values(), strict=True))
 
-    def score(self, histories: Histories) -> NDArray[np.floating[Any]]:
-        """log p of the next item, float32 `(n, N)`.
+    def score(self, histories: Histories) -> ScoreArray:
+        """Score the next item by the model of each request's scenario.
 
         Args:
             histories: n histories, whole; what happened in other scenarios is not shown to the models.
+
+        Returns:
+            log p, float32 `(n, N)`.
 
         Raises:
             UnknownNameError: a request is made in a scenario without a model.
@@ -114,7 +116,7 @@ def negative_transfer(
     draws: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Of each scenario: is the one model for all better there than one for it alone, or worse?
+    """Compare, scenario by scenario, one model for all with one for that scenario alone.
 
     The pairs, the bootstrap over users and p are those of `imtlib.evaluation.comparison.compare`. Each
     scenario has an interval of its own: of twenty scenarios without any difference, about one is called

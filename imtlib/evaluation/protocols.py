@@ -1,6 +1,6 @@
 """Protocols for logs with several scenarios: who is asked, and among which items the answer is ranked.
 
-Two ways are told apart here, and their figures are never to be mixed. *The authors' protocol* of ABXI (Bian
+There are two, and their figures are never to be mixed. *The authors' protocol* of ABXI (Bian
 et al., WWW 2025) asks for each user's last event, with the one before it as validation, as `leave_one_out`
 has them, and ranks the target among 999 items drawn from its domain: `evaluate_sampled`. *Ours* asks only
 where it is known which event was the last, `drop_tied_requests`, and ranks the whole catalogue of the
@@ -14,29 +14,26 @@ Why a draw is no headline: Krichene & Rendle, On Sampled Metrics for Item Recomm
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import EvaluationSet, Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split
-from imtlib.errors import LogError, ModelFileError
-from imtlib.evaluation.ranking import Report, Scorer
-from imtlib.types import BoolArray, IntArray
+from imtlib.errors import LogError
+from imtlib.evaluation.ranking import OTHER_LOG, Report, Scorer
+from imtlib.types import BoolArray, IntArray, ScoreArray
 
 OUTSIDE = -1e9
 """Log p of an item that the request's scenario does not have: finite, as `evaluate` wants every score."""
 
 
 def items_of_scenarios(log: BehaviourLog) -> BoolArray:
-    """Which items each scenario has: those with an event there, anywhere in the log.
+    """Find which items each scenario has: those with an event there, anywhere in the log.
 
     Args:
         log: the whole log, so that the items of the test count as well: a shop knows what it sells.
@@ -51,7 +48,7 @@ def items_of_scenarios(log: BehaviourLog) -> BoolArray:
 
 
 class RestrictToScenario:
-    """A model that is told which items the request's scenario has, for `evaluate`: it ranks these alone.
+    """A model restricted to the items of the request's scenario, for `evaluate`: it ranks these alone.
 
     Args:
         model: what is to be evaluated.
@@ -70,8 +67,8 @@ class RestrictToScenario:
         """That of the model."""
         return self.model.catalogue
 
-    def score(self, histories: Histories) -> NDArray[np.floating[Any]]:
-        """The model's scores `(n, N)`, and −10⁹ for items that the request's scenario does not have."""
+    def score(self, histories: Histories) -> ScoreArray:
+        """Score as the model does, `(n, N)`, but −10⁹ for items that the request's scenario does not have."""
         return np.where(self.belongs[histories.request_scenario], self.model.score(histories), OUTSIDE)
 
 
@@ -87,14 +84,14 @@ def untied_events(log: BehaviourLog) -> BoolArray:
         log: such as `split.train`.
 
     Returns:
-        bool `(events,)`, for `imtlib.training.trainer.fit(lessons=…)` or `log.filter(…)`.
+        bool `(events,)`, for `imtlib.training.trainer.fit(target_mask=…)` or `log.filter(…)`.
     """
     same = (np.diff(log.user) == 0) & (np.diff(log.time) == 0)
     return ~(np.append(same, False) | np.append(False, same))
 
 
 def drop_tied_requests(split: Split, log: BehaviourLog) -> Split:
-    """The same split without the requests whose target shares its second with another event of its user.
+    """Leave out the requests whose target shares its second with another event of its user.
 
     Where a log knows only the day, the order within it is that of the file, often that of the items' numbers,
     and whoever asks for the last of them asks for the sorting. Both sides count: a validation target may be
@@ -113,8 +110,7 @@ def drop_tied_requests(split: Split, log: BehaviourLog) -> Split:
         f"Left out, since the target shares its time with another event of the user: {left[0]:,} of "
         f"{len(split.valid):,} validation requests, {left[1]:,} of {len(split.test):,} test requests."
     )
-    digest = hashlib.sha256(f"{split.hash} untied".encode()).hexdigest()
-    return replace(split, valid=valid, test=test, hash=digest, notes=(*split.notes, note))
+    return replace(split, valid=valid, test=test).derive("untied", note=note, separator=" ")
 
 
 def _untied(part: EvaluationSet, log: BehaviourLog) -> EvaluationSet:
@@ -131,7 +127,7 @@ def _untied(part: EvaluationSet, log: BehaviourLog) -> EvaluationSet:
 
 
 def draw_negatives(part: EvaluationSet, belongs: BoolArray, count: int = 999, seed: int = 0) -> IntArray:
-    """Items of the request's scenario that the user has not met, drawn without replacement.
+    """Draw, without replacement, items of the request's scenario that the user has not met.
 
     Neither the target nor an item of the history is drawn. The draw depends on the seed and the user alone,
     so that a request has the same items in whatever selection it stands.
@@ -228,11 +224,7 @@ def evaluate_sampled(
     if batch < 1 or not ks or min(ks) < 1:
         raise ValueError(f"ks={tuple(ks)} and batch={batch} must be positive")
     histories, names = part.histories, part.histories.catalogue
-    if model.catalogue.fingerprint != names.fingerprint:
-        raise ModelFileError(
-            f"the model was made for another catalogue than that of the {part.name} part. Evaluate it on the "
-            f"log it was made for, or make it anew for this log."
-        )
+    model.catalogue.require_same(names, "the model", f"the {part.name} part", OTHER_LOG)
     candidates = np.column_stack([part.target, draw_negatives(part, belongs, drawn, seed)])
     rank, loss = np.empty(len(part)), np.empty(len(part))
     # Histories of like length together: a model that pads them wastes little.

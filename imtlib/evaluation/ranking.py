@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import EvaluationSet, Histories
-from imtlib.errors import LogError, ModelFileError
+from imtlib.errors import LogError
 from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval
-from imtlib.types import BoolArray, FloatArray, IntArray
+from imtlib.types import BoolArray, FloatArray, IntArray, ScoreArray
+
+OTHER_LOG = "Evaluate the model on the log it was made for, or make one for this log."
 
 
 class Scorer(Protocol):
@@ -24,8 +26,8 @@ class Scorer(Protocol):
     def catalogue(self) -> Catalogue:
         """The names that the scores are about."""
 
-    def score(self, histories: Histories) -> NDArray[np.floating[Any]]:
-        """log p of the next item, `(n, N)`, in the catalogue's order."""
+    def score(self, histories: Histories) -> ScoreArray:
+        """Compute log p of the next item, `(n, N)`, in the catalogue's order."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,9 +116,10 @@ class Report(Mapping[str, float]):
     def interval(
         self, metric: str, *, level: float = 0.95, draws: int = 1000, seed: int = 0
     ) -> tuple[float, float]:
-        """Bootstrap interval of a metric: users drawn anew with replacement, all requests of a user together.
+        """Compute the bootstrap interval of a metric.
 
-        Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993 (percentile interval).
+        Users are drawn with replacement, all requests of a user together. Source: Efron & Tibshirani, An
+        Introduction to the Bootstrap, 1993 (percentile interval).
 
         Args:
             metric: any but coverage, which is no mean over users.
@@ -137,7 +140,7 @@ class Report(Mapping[str, float]):
         return percentile_interval(means, level)
 
     def each(self, metric: str) -> FloatArray:
-        """The values whose mean a metric is, one a request, float64 `(n,)`; NaN where it has none.
+        """List the values whose mean a metric is, one a request, float64 `(n,)`; NaN where it has none.
 
         Raises:
             KeyError: the report has no such metric.
@@ -196,12 +199,7 @@ def evaluate(
     if batch < 1 or not ks or min(ks) < 1:
         raise ValueError(f"ks={tuple(ks)} and batch={batch} must be positive")
     names = part.histories.catalogue
-    if model.catalogue.fingerprint != names.fingerprint:
-        raise ModelFileError(
-            f"the model was made for another catalogue ({len(model.catalogue.items):,} items) than that of "
-            f"the {part.name} part ({len(names.items):,} items), or for other names or interests. "
-            "Evaluate it on the log it was made for, or make it anew for this log."
-        )
+    model.catalogue.require_same(names, "the model", f"the {part.name} part", OTHER_LOG)
     rank, loss = np.empty(len(part)), np.empty(len(part))
     shown = np.zeros((len(names.scenarios), len(ks), len(names.items)), bool)
     # Histories of like length together: a model that pads them wastes little.
@@ -224,9 +222,7 @@ def _mean(values: FloatArray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _checked(
-    score: NDArray[np.floating[Any]], part: EvaluationSet, rows: NDArray[np.int64]
-) -> NDArray[np.floating[Any]]:
+def _checked(score: ScoreArray, part: EvaluationSet, rows: NDArray[np.int64]) -> ScoreArray:
     expected = (len(rows), len(part.histories.catalogue.items))
     if np.shape(score) != expected:
         raise ValueError(f"score() gave an array of shape {np.shape(score)}, expected {expected}")
@@ -241,14 +237,14 @@ def _checked(
     return score
 
 
-def _unseen(score: NDArray[np.floating[Any]], histories: Histories) -> NDArray[np.floating[Any]]:
+def _unseen(score: ScoreArray, histories: Histories) -> ScoreArray:
     """The scores with those of the history's items at minus infinity."""
     masked = np.array(score)
     masked[histories.owner, histories.item] = -np.inf
     return masked
 
 
-def _standing(unseen: NDArray[np.floating[Any]], target: IntArray) -> tuple[FloatArray, FloatArray]:
+def _standing(unseen: ScoreArray, target: IntArray) -> tuple[FloatArray, FloatArray]:
     """Rank and −log p of each target; infinite and NaN where it was already seen."""
     own = unseen[np.arange(len(target)), target]
     known = np.isfinite(own)
@@ -260,7 +256,7 @@ def _standing(unseen: NDArray[np.floating[Any]], target: IntArray) -> tuple[Floa
     return rank, loss
 
 
-def _best(unseen: NDArray[np.floating[Any]], k: int) -> BoolArray:
+def _best(unseen: ScoreArray, k: int) -> BoolArray:
     """Which items are among the best k, bool `(n, N)`; of equal ones at the border, those of lowest code."""
     items = unseen.shape[1]
     border = np.partition(unseen, items - min(k, items), axis=1)[:, items - min(k, items)]

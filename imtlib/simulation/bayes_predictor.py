@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
-from imtlib.errors import ModelFileError
 from imtlib.simulation.truth import Laws
-from imtlib.types import FloatArray, IntArray
+from imtlib.types import Float32Array, FloatArray, IntArray
 
 BLOCK = 512
 """Histories filtered at a time: it bounds the memory and changes no result."""
@@ -45,8 +43,8 @@ class BestPredictor:
         """The simulated items, scenarios and interests."""
         return self._laws.catalogue
 
-    def score(self, histories: Histories) -> NDArray[np.float32]:
-        """log p of the next item.
+    def score(self, histories: Histories) -> Float32Array:
+        """Compute log p of the next item.
 
         Args:
             histories: whole, each from the user's first event on.
@@ -68,18 +66,18 @@ class BestPredictor:
         return np.concatenate(blocks)
 
     def next_interest(self, histories: Histories) -> FloatArray:
-        """p(interest of the next event | history), float `(n, K)`; arguments and errors as in `score`."""
+        """Compute p(next interest | history), float `(n, K)`; arguments and errors as in `score`."""
         empty = np.zeros((0, len(self.catalogue.interests)))
         return np.concatenate([empty, *(self._next(part) for part in self._blocks(histories))])
 
     def persona(self, histories: Histories) -> FloatArray:
-        """p(persona | history), float `(n, M)`; arguments and errors as in `score`."""
+        """Compute p(persona | history), float `(n, M)`; arguments and errors as in `score`."""
         empty = np.zeros((0, len(self._laws.affinity)))
         parts = (self._filtered(part)[0].sum(axis=2) for part in self._blocks(histories))
         return np.concatenate([empty, *parts])
 
     def current_interest(self, histories: Histories) -> FloatArray:
-        """p(interest of the last event | history), float `(n, K)`; a row of zeros where there is no event.
+        """Compute p(interest of the last event | history), float `(n, K)`; a row is zero where there is none.
 
         Arguments and errors as in `score`.
         """
@@ -88,11 +86,8 @@ class BestPredictor:
         return np.concatenate([empty, *parts])
 
     def _blocks(self, histories: Histories) -> list[Histories]:
-        if histories.catalogue.fingerprint != self.catalogue.fingerprint:
-            raise ModelFileError(
-                "the histories' catalogue is not the simulated one: the best predictor knows its own world "
-                "alone. Give it the truth that `simulate` returned with this log."
-            )
+        fix = "The best predictor knows its own world alone: give the truth that simulate() returned with it."
+        self.catalogue.require_same(histories.catalogue, "the truth", "the histories", fix)
         return [histories.take(slice(s, s + BLOCK)) for s in range(0, len(histories), BLOCK)]
 
     def _next(self, histories: Histories) -> FloatArray:
@@ -130,20 +125,20 @@ class BestPredictor:
         mass = self._attraction.sum(axis=0) - np.pad(gone, ((0, 0), (1, 0), (0, 0)))
         return np.where(self._laws.left(item) > 0, mass, 1.0)
 
-    def _personas(self, profile: NDArray[np.float32]) -> FloatArray:
+    def _personas(self, profile: Float32Array) -> FloatArray:
         """p(persona | group), `(n, M)`; personas are equally frequent, a profile of zeros says nothing."""
-        told = profile.sum(axis=1, keepdims=True) > 0
-        likelihood = np.where(told, profile @ self._laws.group.T, 1.0)
+        known = profile.sum(axis=1, keepdims=True) > 0
+        likelihood = np.where(known, profile @ self._laws.group.T, 1.0)
         share: FloatArray = likelihood / likelihood.sum(axis=1, keepdims=True)
         return share
 
 
 def share_of_achievable(model: float, floor: float, best: float) -> float:
-    """(model − floor) / (best − floor): 0 at the floor, 1 at the best possible; for any metric.
+    """Compute (model − floor) / (best − floor): 0 at the floor, 1 at the best possible; for any metric.
 
     Args:
         model: the metric of the model.
-        floor: that of the baseline which any model must leave behind.
+        floor: that of the baseline which any model must beat.
         best: that of `BestPredictor`.
 
     Returns:

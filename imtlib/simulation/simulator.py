@@ -86,7 +86,7 @@ def simulate(
 
 
 def shuffle_events(log: BehaviourLog, seed: int = 0) -> BehaviourLog:
-    """The control without order: each user's events in random order, at the times of the log.
+    """Shuffle each user's events, at the times of the log: the control without order.
 
     Args:
         log: any log.
@@ -175,7 +175,7 @@ def _times(users: int, steps: int, rng: np.random.Generator) -> NDArray[np.int64
 def _events(
     laws: Laws, persona: NDArray[np.int64], scenario: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Interest, item and cause (place of the trigger in the life, or −1) of each event, `(users, steps)`."""
+    """Interest, item and cause (place of the trigger event, or −1) of each event, `(users, steps)`."""
     users, steps = scenario.shape
     kinds, lags = laws.matrix.shape[-1], len(laws.lag_weights)
     held = laws.catalogue.item_interests

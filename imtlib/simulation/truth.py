@@ -67,7 +67,7 @@ class Laws:
         return both
 
     def pull(self, item: IntArray) -> FloatArray:
-        """$u_T$ before each event and after the last one.
+        """Compute $u_T$ before each event and after the last one.
 
         Args:
             item: codes, int `(n, T)`; −1 where there is no event.
@@ -86,7 +86,7 @@ class Laws:
         return levelled
 
     def left(self, item: IntArray) -> FloatArray:
-        """How many items of each interest are still unseen, before each event and after the last one.
+        """Count the items of each interest that are still unseen, before each event and after the last one.
 
         Args:
             item: codes, int `(n, T)`; −1 where there is no event; none twice in a row.
@@ -100,7 +100,7 @@ class Laws:
         return left
 
     def migrate(self, rows: FloatArray, pull: FloatArray, left: FloatArray) -> FloatArray:
-        """$\\pi_T$ from its three parts, which must broadcast against each other.
+        """Compute $\\pi_T$ from its three parts, which must broadcast against each other.
 
         Args:
             rows: $R$ or some of its rows, `(…, K)`.
@@ -134,7 +134,7 @@ class Truth(Laws):
     cause: NDArray[np.int64]
 
     def mean_transition(self, log: BehaviourLog, scenario: str, current: str | None = None) -> FloatArray:
-        """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y, s', s]$ over the log's contexts, triggers included.
+        """Compute $\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y, s', s]$ over a log's contexts, with triggers.
 
         Args:
             log: the one that this truth belongs to.
@@ -145,7 +145,7 @@ class Truth(Laws):
             float `(K + 1, K)`; each row sums to one, or is NaN where no context is such. Row K is START.
 
         Raises:
-            LogError: the log has another number of events.
+            LogError: the log is another one.
             UnknownNameError: there is no such scenario.
         """
         pi, last, before = self.contexts(log)
@@ -158,7 +158,7 @@ class Truth(Laws):
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def contexts(self, log: BehaviourLog) -> tuple[FloatArray, IntArray, IntArray]:
-        """Every event of the log as a context: what was about to come, and from where.
+        """Take every event of the log as a context: what was about to come, and from where.
 
         Args:
             log: the one that this truth belongs to, n events.
@@ -168,12 +168,19 @@ class Truth(Laws):
             before, int32 `(n,)`, K at START; and its scenario, int32 `(n,)`, −1 at START.
 
         Raises:
-            LogError: the log has another number of events.
+            LogError: the log is another one.
         """
         if len(log) != len(self.interest):
             raise LogError(
                 f"the log has {len(log):,} events, its truth {len(self.interest):,}: give the whole log that "
                 "`simulate` returned with it"
+            )
+        fix = "Give the log that `simulate` returned with it."
+        self.catalogue.require_same(log.catalogue, "the truth", "the log", fix)
+        if not self.catalogue.item_interests[log.item, self.interest].all():
+            raise LogError(
+                f"the log's events are not those of this truth: an item lacks the interest that it was drawn "
+                f"from. {fix}"
             )
         before, last, changed = self._before(log)
         user, place, padded = log.owner, log.place, log.padded(log.item)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.simulation.truth import Laws
-from imtlib.types import FloatArray, IntArray
+from imtlib.types import BoolArray, FloatArray, IntArray
 
 SCENARIOS = ("shop", "video", "news", "social", "finance")
 BEHAVIOURS = ("view", "cart", "buy")
@@ -66,7 +65,7 @@ def draw_world(
     )
 
 
-def _item_interests(items: int, interests: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+def _item_interests(items: int, interests: int, rng: np.random.Generator) -> BoolArray:
     """Each item has a first interest, in turn, and up to two more: one in 60 %, two in 30, three in 10."""
     held = np.zeros((items, interests), bool)
     for i, count in enumerate(rng.choice([1, 2, 3], size=items, p=[0.6, 0.3, 0.1])):
@@ -90,7 +89,7 @@ def _funnel(affinity: FloatArray) -> FloatArray:
     return np.stack([1 - further, further * (1 - further), further**2], axis=-1)
 
 
-def _effects(held: NDArray[np.bool_], popularity: FloatArray, triggers: int) -> IntArray:
+def _effects(held: BoolArray, popularity: FloatArray, triggers: int) -> IntArray:
     """For each interest the best-known items that are not about it: they raise it later. −1 elsewhere."""
     effect = np.full(len(popularity), -1, np.int32)
     for _ in range(triggers):

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import svds
 
 from imtlib.data.log import BehaviourLog
-from imtlib.errors import ModelFileError
 from imtlib.layers.backend import stored_matrix
 from imtlib.model import InterestMigrationModel
 
 REACH = 10
 """How far apart two events of a history may be and still say that their items belong together."""
+FIX = "Make the model with for_log() of this log, or carry it over to this catalogue."
 
 
 def count_biases(
@@ -46,11 +46,7 @@ def count_biases(
         ModelFileError: the log's catalogue is not the model's.
         ValueError: `target_mask` has another shape.
     """
-    if log.catalogue.fingerprint != model.catalogue.fingerprint:
-        raise ModelFileError(
-            "the log's catalogue is not the model's, so its counts are of other items. Make the model with "
-            "for_log() of this log, or carry it over to this catalogue."
-        )
+    model.catalogue.require_same(log.catalogue, "the model", "the log", FIX)
     if target_mask is not None and target_mask.shape != (len(log),):
         raise ValueError(
             f"target_mask has shape {target_mask.shape}, expected ({len(log)},): one for each event"
@@ -72,11 +68,7 @@ def count_vectors(model: InterestMigrationModel, log: BehaviourLog) -> None:
         ModelFileError: the log's catalogue is not the model's.
         ValueError: the model is as wide as the catalogue is long, or no two items are met together.
     """
-    if log.catalogue.fingerprint != model.catalogue.fingerprint:
-        raise ModelFileError(
-            "the log's catalogue is not the model's, so its counts are of other items. Make the model with "
-            "for_log() of this log, or carry it over to this catalogue."
-        )
+    model.catalogue.require_same(log.catalogue, "the model", "the log", FIX)
     table = stored_matrix(model.embedding.item) if model.fused is None else model.fused.own
     items, units = table.shape
     if units >= items:

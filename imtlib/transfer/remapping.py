@@ -88,7 +88,7 @@ def match(
         "behaviour": _places(source.behaviours, target.behaviours),
         "interest": interest,
         "from": np.append(interest, len(source.interests)),
-        "feature": _places(_categories(source), _categories(target)),
+        "feature": _places(source.profile_columns, target.profile_columns),
     }
     return Matching(places, sum(name in twice for name in ours))
 
@@ -96,10 +96,6 @@ def match(
 def _places(theirs: Sequence[object], ours: Sequence[object], without: Collection[object] = ()) -> Places:
     known = {name: place for place, name in enumerate(theirs) if name not in without}
     return np.array([known.get(name, -1) for name in ours], np.int64)
-
-
-def _categories(names: Catalogue) -> list[tuple[str, str]]:
-    return [(feature, category) for feature, known in names.user_features.items() for category in known]
 
 
 @dataclass(frozen=True, eq=False)

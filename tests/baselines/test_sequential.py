@@ -154,5 +154,5 @@ def test_bad_settings_and_other_catalogues_are_refused() -> None:
     other = Catalogue(
         names.items[::-1], names.scenarios, names.behaviours, names.interests, names.item_interests, {}
     )
-    with pytest.raises(ModelFileError, match="not the model's"):
+    with pytest.raises(ModelFileError, match="items: the same names in another order"):
         made("gru").score(random_histories(other, [3]))

@@ -1,5 +1,6 @@
 """Splits: no event of the future in any history, every event in one place, and a hash that tells."""
 
+import hashlib
 from datetime import datetime
 
 import numpy as np
@@ -13,6 +14,11 @@ from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
 from imtlib.data.splits import leave_one_out, time_split
 from imtlib.errors import LogError
+from imtlib.evaluation.new_items import hold_out_items
+from imtlib.evaluation.new_users import hold_out_users
+from imtlib.evaluation.per_scenario import only_scenario
+from imtlib.evaluation.protocols import drop_tied_requests
+from imtlib.simulation.simulator import simulate
 
 
 def log_of(rows: list[tuple[str, int]]) -> BehaviourLog:
@@ -184,3 +190,19 @@ def test_ties_keep_the_order_of_the_table() -> None:
     split = leave_one_out(log)
     assert log.catalogue.items[split.test.target[0]] == "199"
     assert split.valid.histories.item.tolist() == list(range(198))
+
+
+def test_derived_splits_keep_the_hashes_that_files_of_results_hold() -> None:
+    log = simulate(users=80, items=60, interests=4, events=20)[0]
+    split = leave_one_out(log)
+    derived = [
+        hold_out_users(log).split,
+        hold_out_items(log).split,
+        only_scenario(split, "shop"),
+        drop_tied_requests(split, log),
+    ]
+    assert [one.hash[:8] for one in derived] == ["b57dfd99", "5934554b", "c64f3f7e", "465ce9ef"]
+    text = f"{split.hash}\x1fa\x1fb"
+    marked = split.derive("a", "b", note="Changed.")
+    assert marked.hash == hashlib.sha256(text.encode()).hexdigest()
+    assert marked.notes == (*split.notes, "Changed.")

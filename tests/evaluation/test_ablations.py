@@ -8,6 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from imtlib.baselines.counting import Popularity
 from imtlib.data.splits import Split, leave_one_out
+from imtlib.errors import ModelFileError
 from imtlib.evaluation.ablations import interests_from_behaviour, shuffled_interests, with_interests
 from imtlib.evaluation.ranking import evaluate
 from imtlib.simulation.simulator import simulate
@@ -51,7 +52,7 @@ def test_a_split_with_other_interests_is_the_same_split(split: Split) -> None:
     same = evaluate(Popularity(split.train), split.test)["NDCG@10"]
     assert evaluate(Popularity(other.train), other.test)["NDCG@10"] == same
     strange = leave_one_out(simulate(users=20, items=20, events=6, interests=4)[0]).train.catalogue
-    with pytest.raises(ValueError, match="same items"):
+    with pytest.raises(ModelFileError, match="items: 60 of the split alone"):
         with_interests(split, strange)
 
 

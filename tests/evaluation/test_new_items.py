@@ -7,7 +7,7 @@ import pytest
 
 from imtlib.baselines.counting import Popularity
 from imtlib.data.log import BehaviourLog
-from imtlib.errors import LogError
+from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation.new_items import InterestsAlone, NewItems, chance_of_hit, hold_out_items
 from imtlib.evaluation.ranking import evaluate
 from imtlib.simulation.simulator import simulate
@@ -74,6 +74,9 @@ def test_interests_alone_is_a_distribution_without_preference_within(
     held = log.catalogue.item_interests
     same = np.flatnonzero((held == held[0]).all(axis=1))
     np.testing.assert_allclose(p[:, same], p[:, :1] * np.ones(len(same)))
+    other = simulate(users=5, world=1)[0]
+    with pytest.raises(ModelFileError, match="Make the floor for this log"):
+        InterestsAlone(other).score(some)
 
 
 @pytest.mark.parametrize(

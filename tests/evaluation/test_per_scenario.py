@@ -112,7 +112,7 @@ def test_wrong_models_are_refused(split: Split) -> None:
         PerScenarioModel({})
     with pytest.raises(UnknownNameError, match="'radio'"):
         PerScenarioModel({"radio": Remembers(names, 0)})
-    with pytest.raises(ModelFileError, match="different catalogues"):
+    with pytest.raises(ModelFileError, match="is not that of the model of 'shop': items: 12 of"):
         PerScenarioModel({"shop": Remembers(names, 0), "video": Remembers(split.train.catalogue, 0)})
     histories = replace(histories, request_scenario=np.full(4, 2, np.int32))
     with pytest.raises(UnknownNameError, match="'news', for which no model"):

@@ -170,7 +170,7 @@ def test_refuses_what_cannot_be_evaluated() -> None:
     asked, model = part(names, [[], []], [1, 2], user=[7, 8]), Fixed(names, np.eye(3))
     with pytest.raises(LogError, match="no request"):
         evaluate(model, part(names, [], []))
-    with pytest.raises(ModelFileError, match="another catalogue"):
+    with pytest.raises(ModelFileError, match="items: 1 of the model alone, such as 'i3'"):
         evaluate(Fixed(catalogue(4), np.eye(4)), asked)
     with pytest.raises(ValueError, match="shape"):
         evaluate(Fixed(names, np.eye(3)[:, :2]), asked)

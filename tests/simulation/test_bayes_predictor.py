@@ -159,7 +159,7 @@ def test_asked_one_by_one_or_in_blocks_is_the_same() -> None:
 def test_refuses_another_world() -> None:
     log, _ = simulate(users=5)
     _, other = simulate(users=5, world=1)
-    with pytest.raises(ModelFileError, match="its own world"):
+    with pytest.raises(ModelFileError, match=r"of the truth, \[.+ of the histories"):
         BestPredictor(other).score(every_request(log).histories)
 
 

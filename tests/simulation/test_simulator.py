@@ -11,7 +11,7 @@ from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
 from imtlib.data.splits import leave_one_out
 from imtlib.datasets.simulated import small, write_tables
-from imtlib.errors import LogError
+from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation.ranking import Report, Scorer, evaluate
 from imtlib.simulation.bayes_predictor import BestPredictor
 from imtlib.simulation.simulator import shuffle_events, simulate
@@ -107,6 +107,16 @@ def test_mean_transition_is_what_happened(large: SimulatedLog) -> None:
     assert start.sum() == pytest.approx(1)
     with pytest.raises(LogError, match="whole log"):
         truth.mean_transition(simulate(users=3)[0], "shop")
+
+
+def test_a_truth_refuses_the_log_of_another() -> None:
+    log, truth = simulate(users=20)
+    assert truth.contexts(log)[0].shape == (len(log), 8)
+    with pytest.raises(LogError, match="lacks the interest that it was drawn from"):
+        truth.contexts(shuffle_events(log))
+    dealt = dataclasses.replace(log.catalogue, item_interests=log.catalogue.item_interests[::-1])
+    with pytest.raises(ModelFileError, match=r"interests of .+ items"):
+        truth.contexts(dataclasses.replace(log, catalogue=dealt))
 
 
 def test_controls_turn_things_off() -> None:

@@ -46,7 +46,7 @@ def test_only_lessons_count_and_nothing_else_changes(log: imt.BehaviourLog) -> N
 
 def test_counts_of_another_catalogue_are_refused(log: imt.BehaviourLog) -> None:
     other, _ = imt.simulate(users=40, items=50, interests=4, events=12, scenarios=("shop",))
-    with pytest.raises(ModelFileError, match="not the model's"):
+    with pytest.raises(ModelFileError, match="not that of the model"):
         count_biases(fresh(log), other)
     with pytest.raises(ValueError, match="one for each event"):
         count_biases(fresh(log), log, np.ones(3, np.bool_))

@@ -5,10 +5,16 @@ Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.types import FloatArray
+
+KEPT = 1 << 24
+"""As many numbers are kept of what was drawn: two thousand draws of eight thousand users, 32 MB at most."""
 
 
 def per_user(values: FloatArray, user: NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:
@@ -38,12 +44,45 @@ def bootstrap_means(total: FloatArray, count: FloatArray, draws: int, seed: int)
     Returns:
         float64 `(draws,)`.
     """
+    return np.array(
+        [times @ total / (times @ count) for times in rows(_users_drawn, len(count), draws, seed)]
+    )
+
+
+def rows(
+    make: Callable[[int, np.random.Generator], NDArray[np.integer]], users: int, draws: int, seed: int
+) -> Iterable[NDArray[np.integer]]:
+    """Draw one row of whole numbers after another, or hand on the rows that were drawn before.
+
+    They depend on nothing but these arguments, and every comparison of models asks for the same ones.
+
+    Args:
+        make: draws one row, integers `(users,)`.
+        users, draws: how long a row is, and how many there are.
+        seed: of the draws.
+    """
+    one_by_one = _drawn(make, users, draws, seed)
+    return one_by_one if users * draws > KEPT else _kept(make, users, draws, seed)
+
+
+def _drawn(
+    make: Callable[[int, np.random.Generator], NDArray[np.integer]], users: int, draws: int, seed: int
+) -> Iterator[NDArray[np.integer]]:
     rng = np.random.default_rng(seed)
-    means = np.empty(draws)
-    for draw in range(draws):
-        times = np.bincount(rng.integers(len(count), size=len(count)), minlength=len(count))
-        means[draw] = times @ total / (times @ count)
-    return means
+    for _ in range(draws):
+        yield make(users, rng)
+
+
+@lru_cache(maxsize=2)
+def _kept(
+    make: Callable[[int, np.random.Generator], NDArray[np.integer]], users: int, draws: int, seed: int
+) -> NDArray[np.integer]:
+    return np.stack(list(_drawn(make, users, draws, seed)))
+
+
+def _users_drawn(users: int, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """How often each user is drawn."""
+    return np.bincount(rng.integers(users, size=users), minlength=users).astype(np.uint16)
 
 
 def percentile_interval(means: FloatArray, level: float) -> tuple[float, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval
+from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval, rows
 from imtlib.evaluation.ranking import Report
 from imtlib.types import FloatArray
 
@@ -86,10 +87,11 @@ def compare(
 def _swapped(total: FloatArray, draws: int, seed: int) -> float:
     """Share of the swaps, the true labelling among them, whose difference is at least as large."""
     # scipy.stats.permutation_test draws other swaps, doubles the smaller tail, and takes ten times as long.
-    rng = np.random.default_rng(seed)
     found = abs(total.sum())
-    as_large = 1
-    for _ in range(draws):
-        sign = rng.integers(0, 2, len(total)) * 2 - 1
-        as_large += abs(sign @ total) >= found - 1e-12
-    return as_large / (draws + 1)
+    as_large = sum(abs(sign @ total) >= found - 1e-12 for sign in rows(_signs, len(total), draws, seed))
+    return float((1 + as_large) / (draws + 1))
+
+
+def _signs(users: int, rng: np.random.Generator) -> NDArray[np.int8]:
+    """Which model is which for each user: 1, or −1 where the two are swapped."""
+    return (rng.integers(0, 2, users) * 2 - 1).astype(np.int8)

@@ -7,7 +7,8 @@ c_T = \\sum_{t \\le T} \\alpha_{T,t} V p_t,$$
 
 and the heads' contexts are set side by side. The three layers differ in their query $q_T$ alone:
 a learned constant, a query from the present state, or Keras' scaled dot product of states.
-All have one interface: states in, contexts out, and `attention_weights` on request.
+All have one interface: states $h_0 … h_T$ in, contexts $c_0 … c_T$ out, and `attention_weights` on request.
+In the shapes, B histories have T events and L = T + 1 positions: before the first event and after each.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from jaxtyping import Bool, Float
 from keras import ops
 
-from imtlib.layers.ops import MASKED_SCORE, Parts, masked_softmax, prefix_scan, time_slice
-from imtlib.types import Tensor
+from imtlib.layers.ops import (
+    MASKED_SCORE,
+    Parts,
+    masked_softmax,
+    merge_heads,
+    prefix_scan,
+    split_heads,
+    time_slice,
+)
+from imtlib.types import Shape, Tensor
 
 
-def migrations(states: Tensor) -> Tensor:
-    """Pairs $p_t = [h_{t-1}; h_t]$ for t = 1 … T: states `(B, T + 1, d)` give `(B, T, 2d)`.
+def migrations(states: Float[Tensor, "B L d"]) -> Float[Tensor, "B L-1 2*d"]:
+    """Pair each state with the one before it, $p_t = [h_{t-1}; h_t]$ for t = 1 … T.
 
     The article pairs $h_t$ with $h_{t+1}$; shifted by one, nothing reaches into the future.
     """
@@ -30,31 +40,15 @@ def migrations(states: Tensor) -> Tensor:
     return ops.concatenate([time_slice(states, 0, time), time_slice(states, 1, time)], axis=-1)
 
 
-def split_heads(x: Tensor, heads: int) -> Tensor:
-    """`(B, T, heads * w)` to `(B, heads, T, w)`."""
-    batch, time, width = ops.shape(x)[0], ops.shape(x)[1], x.shape[-1]
-    return ops.transpose(ops.reshape(x, (batch, time, heads, width // heads)), (0, 2, 1, 3))
-
-
-def merge_heads(x: Tensor) -> Tensor:
-    """`(B, heads, T, w)` to `(B, T, heads * w)`: the head axis moves back before the two are joined."""
-    batch, heads, time, width = ops.shape(x)[0], x.shape[1], ops.shape(x)[2], x.shape[3]
-    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, time, heads * width))
-
-
-def scaled(scores: Tensor, width: int) -> Tensor:
-    """Scores of vectors of one head's width, divided by its square root (Vaswani et al., 2017)."""
+def scaled(scores: Float[Tensor, "*n"], width: int) -> Float[Tensor, "*n"]:
+    """Divide scores of vectors of one head's width by its square root (Vaswani et al., 2017)."""
     return scores / width**0.5
 
 
-def visible(real: Tensor) -> Tensor:
-    """Which migration each position may see: t ≤ T, and real.
+def visible(real: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T+1 T"]:
+    """Say which migrations each position may see: t ≤ T, and real, which is to say no padding.
 
-    Args:
-        real: which of the T events are not padding, bool `(B, T)`.
-
-    Returns:
-        bool `(B, T + 1, T)`; the row of position 0, before any event, is empty.
+    The row of position 0, before any event, is empty.
     """
     time = ops.shape(real)[1]
     past = ops.arange(time + 1)[:, None] > ops.arange(time)[None, :]
@@ -62,7 +56,7 @@ def visible(real: Tensor) -> Tensor:
 
 
 def combine(left: Parts, right: Parts) -> Parts:
-    """Join two stretches of a softmax-weighted sum: (maximum, numerator, denominator) of each.
+    """Join two spans of a softmax-weighted sum: (maximum, numerator, denominator) of each.
 
     The maximum travels with its sums, so that a later, larger score rescales what came before it
     and is never seen by an earlier position.
@@ -74,25 +68,32 @@ def combine(left: Parts, right: Parts) -> Parts:
     return m, n1 * a[..., None] + n2 * b[..., None], d1 * a + d2 * b
 
 
-class _MigrationAttention(keras.layers.Layer):
-    """What the two attentions over migrations share: keys $\\tanh(W p)$ and values $V p$, by heads."""
+class _Attention(keras.layers.Layer):
+    """What all attentions are made from."""
 
     def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if units % heads:
             raise ValueError(f"heads={heads} does not divide units={units}: each head needs a whole width")
         self.units, self.heads = units, heads
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments."""
+        return {**super().get_config(), "units": self.units, "heads": self.heads}
+
+
+class _MigrationAttention(_Attention):
+    """What the two attentions over migrations share: keys $\\tanh(W p)$ and values $V p$, by heads."""
+
+    def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
+        super().__init__(units, heads, **kwargs)
         self.key = keras.layers.Dense(units, activation="tanh", use_bias=False, name="key")
         self.value = keras.layers.Dense(units, use_bias=False, name="value")
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Make W and V, of the width of a pair."""
         self.key.build((None, None, 2 * self.units))
         self.value.build((None, None, 2 * self.units))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "units": self.units, "heads": self.heads}
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -107,27 +108,27 @@ class ConstantQueryAttention(_MigrationAttention):
         heads: how many queries; must divide `units`.
     """
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Make the queries, `(heads, d / heads)`."""
         super().build(input_shape)
         self.query = self.add_weight(
             shape=(self.heads, self.units // self.heads), initializer="glorot_uniform", name="query"
         )
 
-    def scores(self, pairs: Tensor) -> Tensor:
-        """$q \\cdot \\tanh(W p_t)$ for each head: `(B, T, 2d)` gives `(B, T, heads)`."""
+    def scores(self, pairs: Float[Tensor, "B T {2*self.units}"]) -> Float[Tensor, "B T {self.heads}"]:
+        """Score migrations, $q \\cdot \\tanh(W p_t)$ for each head."""
         keys = split_heads(self.key(pairs), self.heads)
         return ops.transpose(ops.einsum("bhtw,hw->bht", keys, self.query), (0, 2, 1))
 
-    def call(self, states: Tensor, real: Tensor) -> Tensor:
-        """Contexts of every position.
+    def call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]) -> Float[Tensor, "B L d"]:
+        """Sum up the past of every position.
 
         Args:
-            states: $h_0 … h_T$, float `(B, T + 1, d)`.
-            real: which of the T events are not padding, bool `(B, T)`.
+            states: $h_0 … h_T$.
+            real: which of the T events are not padding.
 
         Returns:
-            $c_0 … c_T$, float `(B, T + 1, d)`; $c_0$ is zero.
+            $c_0 … c_T$; $c_0$ is zero.
         """
         pairs = migrations(states)
         parts = self._elements(pairs, ops.where(real[..., None], self.scores(pairs), MASKED_SCORE))
@@ -136,33 +137,29 @@ class ConstantQueryAttention(_MigrationAttention):
         context = ops.reshape(context, (ops.shape(states)[0], ops.shape(real)[1], self.units))
         return ops.pad(context, ((0, 0), (1, 0), (0, 0)))
 
-    def _elements(self, pairs: Tensor, scores: Tensor) -> Parts:
+    def _elements(self, pairs: Float[Tensor, "B T p"], scores: Float[Tensor, "B T h"]) -> Parts:
         value = ops.transpose(split_heads(self.value(pairs), self.heads), (0, 2, 1, 3))
         return scores, value, ops.ones_like(scores)
 
-    def start(self, like: Tensor) -> Parts:
-        """The running sums before any event: maximum, numerator and denominator, for a batch as `like`."""
+    def start(self, like: Float[Tensor, "B ..."]) -> Parts:
+        """Give the running sums before any event: maximum, numerator, denominator, for a batch as `like`."""
         batch = ops.shape(like)[0]
         none = ops.zeros((batch, 1, self.heads))
         return none + MASKED_SCORE, ops.zeros((batch, 1, self.heads, self.units // self.heads)), none
 
-    def step(self, before: Tensor, state: Tensor, sums: Parts) -> tuple[Tensor, Parts]:
-        """One event further, in constant time and memory.
-
-        Args:
-            before, state: $h_{t-1}$ and $h_t$, float `(B, d)`.
-            sums: the running sums up to t − 1.
-
-        Returns:
-            $c_t$, float `(B, d)`, and the running sums up to t.
-        """
+    def step(
+        self, before: Float[Tensor, "B d"], state: Float[Tensor, "B d"], sums: Parts
+    ) -> tuple[Float[Tensor, "B d"], Parts]:
+        """Go one event further: $h_{t-1}$, $h_t$ and the sums up to t − 1 give $c_t$ and the sums up to t."""
         pair = migrations(ops.stack([before, state], axis=1))
         sums = combine(sums, self._elements(pair, self.scores(pair)))
         context = sums[1] / sums[2][..., None]
         return ops.reshape(context, (ops.shape(state)[0], self.units)), sums
 
-    def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
-        """$\\alpha_{T,t}$ by the definition, float `(B, heads, T + 1, T)`."""
+    def attention_weights(
+        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]
+    ) -> Float[Tensor, "B {self.heads} L L-1"]:
+        """Compute $\\alpha_{T,t}$ by the definition."""
         scores = ops.transpose(self.scores(migrations(states)), (0, 2, 1))
         return masked_softmax(scores[:, :, None, :], visible(real)[:, None])
 
@@ -179,19 +176,21 @@ class StateQueryAttention(_MigrationAttention):
         heads: how many queries; must divide `units`.
     """
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Make the query's projection."""
         super().build(input_shape)
         self.query = keras.layers.Dense(self.units, use_bias=False, name="query")
         self.query.build((None, None, self.units))
 
-    def call(self, states: Tensor, real: Tensor) -> Tensor:
-        """Contexts `(B, T + 1, d)` of states `(B, T + 1, d)`; `real` is bool `(B, T)`."""
+    def call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]) -> Float[Tensor, "B L d"]:
+        """Sum up the past of every position, as `ConstantQueryAttention.call` does."""
         values = split_heads(self.value(migrations(states)), self.heads)
         return merge_heads(ops.matmul(self.attention_weights(states, real), values))
 
-    def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
-        """$\\alpha_{T,t}$, float `(B, heads, T + 1, T)`; each row sums to one over the past."""
+    def attention_weights(
+        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]
+    ) -> Float[Tensor, "B {self.heads} L L-1"]:
+        """Compute $\\alpha_{T,t}$; each row sums to one over the past."""
         queries = split_heads(self.query(states), self.heads)
         keys = split_heads(self.key(migrations(states)), self.heads)
         scores = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
@@ -199,72 +198,59 @@ class StateQueryAttention(_MigrationAttention):
 
 
 @keras.saving.register_keras_serializable("imtlib")
-class SelfAttention(keras.layers.Layer):
+class SelfAttention(_Attention):
     """Scaled dot-product self-attention over states, as in the article's own code, through Keras' own layer.
 
     Source: Vaswani et al., Attention Is All You Need, 2017.
 
     Args:
-        units: width d of states and contexts.
-        heads: how many heads; must divide `units`.
+        units, heads: as of `ConstantQueryAttention`.
     """
 
     def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if units % heads:
-            raise ValueError(f"heads={heads} does not divide units={units}: each head needs a whole width")
-        self.units, self.heads = units, heads
+        super().__init__(units, heads, **kwargs)
         self.attention = keras.layers.MultiHeadAttention(heads, units // heads)
 
-    def build(self, input_shape: tuple[int, ...]) -> None:
+    def build(self, input_shape: Shape) -> None:
         """Make the projections."""
         self.attention.build((None, None, self.units), (None, None, self.units))
 
-    def call(self, states: Tensor, real: Tensor) -> Tensor:
-        """Contexts `(B, T + 1, d)` of states `(B, T + 1, d)`; `real` is bool `(B, T)`."""
+    def call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]) -> Float[Tensor, "B L d"]:
+        """Sum up the past of every position, as `ConstantQueryAttention.call` does."""
         seen = visible(real)
         context = self.attention(states, states[:, 1:], attention_mask=seen)
         return ops.where(ops.any(seen, axis=-1, keepdims=True), context, 0.0)
 
-    def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
-        """$\\alpha_{T,t}$, float `(B, heads, T + 1, T)`; each row sums to one over the past."""
+    def attention_weights(
+        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]
+    ) -> Float[Tensor, "B {self.heads} L L-1"]:
+        """Compute $\\alpha_{T,t}$; each row sums to one over the past."""
         seen = visible(real)
         _, weights = self.attention(states, states[:, 1:], attention_mask=seen, return_attention_scores=True)
         return ops.where(seen[:, None], weights, 0.0)
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "units": self.units, "heads": self.heads}
-
 
 @keras.saving.register_keras_serializable("imtlib")
-class NoAttention(keras.layers.Layer):
+class NoAttention(_Attention):
     """The control that the others are measured against: every context is zero, the state is all there is.
 
     Args:
-        units: width d of states and contexts.
-        heads: unused, here for the common interface.
+        units, heads: as of `ConstantQueryAttention`.
     """
 
-    def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.units, self.heads = units, heads
-
-    def call(self, states: Tensor, real: Tensor) -> Tensor:
-        """Contexts `(B, T + 1, d)` of states `(B, T + 1, d)`: zero."""
+    def call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]) -> Float[Tensor, "B L d"]:
+        """Give zeros."""
         return ops.zeros_like(states)
 
-    def attention_weights(self, states: Tensor, real: Tensor) -> Tensor:
-        """Zero, float `(B, heads, T + 1, T)`."""
+    def attention_weights(
+        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]
+    ) -> Float[Tensor, "B {self.heads} L L-1"]:
+        """Give zeros."""
         batch, time = ops.shape(real)
         return ops.zeros((batch, self.heads, time + 1, time))
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "units": self.units, "heads": self.heads}
 
-
-ATTENTIONS: dict[str, type[keras.layers.Layer]] = {
+ATTENTIONS: dict[str, type[_Attention]] = {
     "constant": ConstantQueryAttention,
     "state": StateQueryAttention,
     "self": SelfAttention,

@@ -10,22 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from jaxtyping import Float, Int, Shaped
 from keras import ops
 
 from imtlib.data.inputs import GAP_BUCKETS, HIDDEN
 from imtlib.layers.gru import GRU
-from imtlib.types import Tensor
+from imtlib.types import Shape, Tensor
 
 CELLS = {"gru": GRU, "lstm": keras.layers.LSTM}
 
 
-def read(table: Callable[[Tensor], Tensor], item: Tensor) -> Tensor:
-    """What a table says of items, `(…, d)`; of a `HIDDEN` one zero.
-
-    Args:
-        table: gives a row for each code.
-        item: codes, int `(…)`.
-    """
+def read(table: Callable[[Tensor], Tensor], item: Int[Tensor, "*n"]) -> Shaped[Tensor, "*n d"]:
+    """Look items up in a table, which gives a row for each code; of a `HIDDEN` one the row is zero."""
     rows = table(ops.maximum(item, 0))
     return ops.where((item != HIDDEN)[..., None], rows, ops.zeros_like(rows))
 
@@ -63,20 +59,22 @@ class EventEmbedding(keras.layers.Layer):
         self.behaviour = table(behaviours, "behaviour")
         self.gap = table(GAP_BUCKETS, "gap")
 
-    def call(self, item: Tensor, scenario: Tensor, behaviour: Tensor, gap: Tensor) -> Tensor:
-        """Embed events.
+    def call(
+        self,
+        item: Int[Tensor, "*n"],
+        scenario: Int[Tensor, "*n"],
+        behaviour: Int[Tensor, "*n"],
+        gap: Int[Tensor, "*n"],
+    ) -> Float[Tensor, "*n d"]:
+        """Embed events, each $e_t$.
 
         Args:
-            item, scenario, behaviour, gap: codes, int `(B, T)`; an item may be `HIDDEN`; for the gap see
-                `gap_bucket`.
-
-        Returns:
-            $e_t$, float `(B, T, d)`.
+            item, scenario, behaviour, gap: codes; an item may be `HIDDEN`; for the gap see `gap_bucket`.
         """
         return read(self.item, item) + self.scenario(scenario) + self.behaviour(behaviour) + self.gap(gap)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes}
 
 
@@ -106,32 +104,38 @@ class RecurrentBlock(keras.layers.Layer):
         self.drop_rnn = keras.layers.Dropout(dropout)
         self.drop_dense = keras.layers.Dropout(dropout)
 
-    def start(self, h0: Tensor) -> list[Tensor]:
-        """The recurrent state before the first event: h0, and for an LSTM an empty memory; each `(B, d)`."""
+    def start(self, h0: Float[Tensor, "B d"]) -> list[Float[Tensor, "B d"]]:
+        """Give the recurrent state before the first event: h0, and for an LSTM an empty memory."""
         return [h0] if self.cell == "gru" else [h0, ops.zeros_like(h0)]
 
-    def call(self, x: Tensor, h0: Tensor, training: bool | None = None) -> Tensor:
-        """Run over a whole sequence: `x` `(B, T, d)` and the first state `h0` `(B, d)` give `(B, T, d)`."""
+    def call(
+        self, x: Float[Tensor, "B T d"], h0: Float[Tensor, "B d"], training: bool | None = None
+    ) -> Float[Tensor, "B T d"]:
+        """Run over a whole sequence, from the first state `h0`."""
         rnn = self.rnn(x, initial_state=self.start(h0), training=training)
         return self._finish(x, rnn, training)
 
-    def step(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Run over one event: `x` `(B, d)` and the state give the output `(B, d)` and the next state."""
+    def step(
+        self, x: Float[Tensor, "B d"], state: list[Float[Tensor, "B d"]]
+    ) -> tuple[Float[Tensor, "B d"], list[Float[Tensor, "B d"]]]:
+        """Run over one event, and give the output and the next state."""
         rnn, state = self.rnn.cell(x, state)
         return self._finish(x, rnn, training=False), list(state)
 
-    def _finish(self, x: Tensor, rnn: Tensor, training: bool | None) -> Tensor:
+    def _finish(
+        self, x: Float[Tensor, "*n d"], rnn: Float[Tensor, "*n d"], training: bool | None
+    ) -> Float[Tensor, "*n d"]:
         x = self.norm_rnn(x + self.drop_rnn(rnn, training=training))
         return self.norm_dense(x + self.drop_dense(self.narrow(self.widen(x)), training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), "units": self.units, "cell": self.cell, "dropout": self.rate}
 
 
 @keras.saving.register_keras_serializable("imtlib")
 class Encoder(keras.layers.Layer):
-    """Hidden states of a user's events, oldest first, one before the first event and one after each.
+    """Hidden states of a user's events, oldest first: one before the first event and one after each.
 
     Args:
         units: width d.
@@ -149,29 +153,31 @@ class Encoder(keras.layers.Layer):
         self.drop = keras.layers.Dropout(dropout)
         self.blocks = [RecurrentBlock(units, cell, dropout) for _ in range(layers)]
 
-    def build(self, events_shape: tuple[int, ...], profile_shape: tuple[int, ...]) -> None:
+    def build(self, events_shape: Shape, profile_shape: Shape) -> None:
         """Make U, if there is a profile; the other layers build themselves."""
-        self.has_profile = profile_shape[-1] > 0
+        self.has_profile = profile_shape[-1] != 0
         if self.has_profile:
             self.from_profile = keras.layers.Dense(self.sizes["units"], activation="tanh", use_bias=False)
             self.from_profile.build(profile_shape)
 
-    def first(self, profile: Tensor) -> Tensor:
-        """$h_0 = \\tanh(U \\cdot \\text{profile})$: float `(B, P)` gives `(B, d)`; zero without a profile."""
+    def first(self, profile: Float[Tensor, "B P"]) -> Float[Tensor, "B d"]:
+        """Compute $h_0 = \\tanh(U \\cdot \\text{profile})$; zero without a profile."""
         if not self.has_profile:
             return ops.zeros((ops.shape(profile)[0], self.sizes["units"]))
         return self.from_profile(profile)
 
-    def call(self, events: Tensor, profile: Tensor, training: bool | None = None) -> Tensor:
+    def call(
+        self, events: Float[Tensor, "B T d"], profile: Float[Tensor, "B P"], training: bool | None = None
+    ) -> Float[Tensor, "B T+1 d"]:
         """Encode whole sequences.
 
         Args:
-            events: embedded events $e_t$, float `(B, T, d)`, padded on the right.
-            profile: one-hot of the given features, float `(B, P)`; P may be 0.
+            events: embedded events $e_t$, padded on the right.
+            profile: one-hot of the given features; P may be 0.
 
         Returns:
-            $h_0, h_1, \\dots, h_T$, float `(B, T + 1, d)`. $h_t$ depends on the events up to t alone,
-            so padding on the right changes no state before it.
+            $h_0, h_1, \\dots, h_T$. $h_t$ depends on the events up to t alone, so padding on the right
+            changes no state before it.
         """
         h0 = self.first(profile)
         x = self.drop(self.norm(events), training=training)
@@ -179,13 +185,17 @@ class Encoder(keras.layers.Layer):
             x = block(x, h0, training=training)
         return ops.concatenate([h0[:, None], x], axis=1)
 
-    def start(self, profile: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
-        """Before the first event: $h_0$ `(B, d)` and the state of every block."""
+    def start(
+        self, profile: Float[Tensor, "B P"]
+    ) -> tuple[Float[Tensor, "B d"], list[list[Float[Tensor, "B d"]]]]:
+        """Give $h_0$ and the state of every block before the first event."""
         h0 = self.first(profile)
         return h0, [block.start(h0) for block in self.blocks]
 
-    def step(self, event: Tensor, states: list[list[Tensor]]) -> tuple[Tensor, list[list[Tensor]]]:
-        """One event further: $e_t$ `(B, d)` and the blocks' states give $h_t$ and the next states."""
+    def step(
+        self, event: Float[Tensor, "B d"], states: list[list[Float[Tensor, "B d"]]]
+    ) -> tuple[Float[Tensor, "B d"], list[list[Float[Tensor, "B d"]]]]:
+        """Go one event further: $e_t$ and the blocks' states give $h_t$ and the next states."""
         x, after = self.norm(event), []
         for block, state in zip(self.blocks, states, strict=True):
             x, state = block.step(x, state)
@@ -193,5 +203,5 @@ class Encoder(keras.layers.Layer):
         return x, after
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes}

@@ -11,22 +11,25 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from jaxtyping import Float, Int
 from keras import ops
 
 from imtlib.types import Tensor
 
 
-def coming_interests(target: Tensor, item_interests: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """Which interests the next events hold.
+def coming_interests(
+    target: Int[Tensor, "B L"], item_interests: Float[Tensor, "N K"], window: int
+) -> tuple[Float[Tensor, "B L K"], Float[Tensor, "B L"]]:
+    """Find the interests that the next events hold.
 
     Args:
-        target: the next item at each position, codes, int `(B, L)`; −1 where there is none.
-        item_interests: $G$, float `(N, K)` of zeros and ones.
+        target: the next item at each position, a code; −1 where there is none.
+        item_interests: $G$, zeros and ones.
         window: m, how many events ahead count.
 
     Returns:
-        Float `(B, L, K)` of zeros and ones: the union of the interests of the next m events, as far as
-        the sequence reaches; and float `(B, L)`, one where there is a next event.
+        Zeros and ones: the union of the interests of the next m events, as far as the sequence reaches; and
+        one where there is a next event.
     """
     real = ops.cast(target >= 0, "float32")
     ahead = ops.take(item_interests, ops.maximum(target, 0), axis=0) * real[..., None]
@@ -51,12 +54,14 @@ class InterestPoints(keras.layers.Layer):
         self.interests = interests
         self.dense = keras.layers.Dense(interests)
 
-    def call(self, context: Tensor, state: Tensor) -> Tensor:
-        """Context and state, each `(…, d)`, give logits `(…, K)`; their sigmoid is $\\hat y_T$."""
+    def call(
+        self, context: Float[Tensor, "*n d"], state: Float[Tensor, "*n d"]
+    ) -> Float[Tensor, "*n {self.interests}"]:
+        """Compute logits, whose sigmoid is $\\hat y_T$."""
         return self.dense(ops.concatenate([context, state], axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), "interests": self.interests}
 
 
@@ -79,16 +84,20 @@ class ItemQuery(keras.layers.Layer):
         self.norm = keras.layers.LayerNormalization()
         self.drop = keras.layers.Dropout(dropout)
 
-    def call(self, context: Tensor, state: Tensor, training: bool | None = None) -> Tensor:
-        """Context and state, each `(…, d)`, give the query `(…, d)`."""
+    def call(
+        self, context: Float[Tensor, "*n d"], state: Float[Tensor, "*n d"], training: bool | None = None
+    ) -> Float[Tensor, "*n d"]:
+        """Compute the query."""
         mixed = self.narrow(self.widen(ops.concatenate([context, state], axis=-1)))
         return self.norm(state + self.drop(mixed, training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), "units": self.units, "dropout": self.rate}
 
 
-def item_logits(query: Tensor, embeddings: Tensor, bias: Tensor) -> Tensor:
-    """$l = E g + b$: queries `(n, d)`, embeddings `(N, d)` and bias `(N,)` give `(n, N)`."""
+def item_logits(
+    query: Float[Tensor, "n d"], embeddings: Float[Tensor, "N d"], bias: Float[Tensor, " N"]
+) -> Float[Tensor, "n N"]:
+    """Score every item, $l = E g + b$."""
     return ops.matmul(query, ops.transpose(embeddings)) + bias

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Float, Int, Real
 from keras import ops
 from numpy.typing import NDArray
 
@@ -22,71 +23,64 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories
 from imtlib.data.profile import interest_shares
 from imtlib.data.queries import without_each
-from imtlib.types import ScoreArray, Tensor
+from imtlib.types import Tensor
 
 DEPTH = 60.0
 """A logit this far below its row's largest is raised to here, so that no $Z$ is ever zero in float32."""
 
 
-def _levelled(logits: Tensor) -> Tensor:
+def _per_interest(
+    logits: Float[Tensor, "n N"], interest: Float[Tensor, "n K"], item_interests: Float[Tensor, "N K"]
+) -> tuple[Float[Tensor, "n N"], Float[Tensor, "n K"]]:
+    """Move the largest logits to 0, and compute $\\bar\\pi(y') / Z_{y'}$, which is 0 where no item is."""
     top = ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
-    return ops.maximum(logits - top, -DEPTH)
-
-
-def _per_interest(logits: Tensor, interest: Tensor, item_interests: Tensor) -> Tensor:
-    """$\\bar\\pi(y') / Z_{y'}$, `(n, K)`; an interest without items leaves its share to the others."""
+    logits = ops.maximum(logits - top, -DEPTH)
     z = ops.matmul(ops.exp(logits), item_interests)
     held = ops.where(z > 0, interest, 0.0)
-    return held / ops.sum(held, axis=-1, keepdims=True) / ops.where(z > 0, z, 1.0)
+    return logits, held / ops.sum(held, axis=-1, keepdims=True) / ops.where(z > 0, z, 1.0)
 
 
-def items_through_interests(logits: Tensor, interest: Tensor, item_interests: Tensor) -> Tensor:
-    """log p of every item, by the mixture.
+def items_through_interests(
+    logits: Float[Tensor, "n N"], interest: Float[Tensor, "n K"], item_interests: Float[Tensor, "N K"]
+) -> Float[Tensor, "n N"]:
+    """Compute log p of every item, by the mixture: the exponentials of a row sum to one.
 
     Args:
-        logits: $l$, float `(n, N)`.
-        interest: $\\bar\\pi_T$, float `(n, K)`, rows that sum to one.
-        item_interests: $G$, float `(N, K)` of zeros and ones, no empty row.
-
-    Returns:
-        Float `(n, N)`; the exponentials of a row sum to one.
+        logits: $l$.
+        interest: $\\bar\\pi_T$, rows that sum to one.
+        item_interests: $G$, zeros and ones, no empty row.
     """
-    logits = _levelled(logits)
-    share = _per_interest(logits, interest, item_interests)
+    logits, share = _per_interest(logits, interest, item_interests)
     return logits + ops.log(ops.matmul(share, ops.transpose(item_interests)) + 1e-37)
 
 
 def target_through_interests(
-    logits: Tensor, interest: Tensor, item_interests: Tensor, target: Tensor
-) -> Tensor:
-    """log p of one item a row: the same number as `items_through_interests` at `target`, at less cost.
-
-    Args:
-        logits, interest, item_interests: as in `items_through_interests`.
-        target: codes, int `(n,)`.
-
-    Returns:
-        Float `(n,)`.
-    """
-    logits = _levelled(logits)
-    share = _per_interest(logits, interest, item_interests)
+    logits: Float[Tensor, "n N"],
+    interest: Float[Tensor, "n K"],
+    item_interests: Float[Tensor, "N K"],
+    target: Int[Tensor, " n"],
+) -> Float[Tensor, " n"]:
+    """Compute log p of one item a row: the number of `items_through_interests` at `target`, at less cost."""
+    logits, share = _per_interest(logits, interest, item_interests)
     own = ops.take(item_interests, target, axis=0)
     logit = ops.squeeze(ops.take_along_axis(logits, target[:, None], axis=-1), axis=-1)
     return logit + ops.log(ops.sum(share * own, axis=-1) + 1e-37)
 
 
-def responsibility(log_z: ScoreArray, interest: ScoreArray, item_interests: ScoreArray) -> ScoreArray:
-    """$p(y' \\mid i)$: how much each interest has to do with an item being recommended.
-
-    $p(y' \\mid i) \\propto \\bar\\pi_T(y') / Z_{y'}$ for $y' \\in G(i)$.
+def responsibility(
+    log_z: Float[np.ndarray, "*k K"],
+    interest: Float[np.ndarray, "*k K"],
+    item_interests: Real[np.ndarray, "m K"],
+) -> Float[np.ndarray, "m K"]:
+    """Say how much each interest has to do with an item being recommended.
 
     Args:
-        log_z: $\\log Z$, `(K,)`, or `(k, K)` for items of several requests, each its own.
-        interest: $\\bar\\pi_T$, of the same shape.
-        item_interests: rows of G, `(k, K)`.
+        log_z: $\\log Z$ of one request, or of each item's own.
+        interest: $\\bar\\pi_T$, likewise.
+        item_interests: rows of G.
 
     Returns:
-        `(k, K)`; each row sums to one.
+        $p(y' \\mid i) \\propto \\bar\\pi_T(y') / Z_{y'}$ for $y' \\in G(i)$; each row sums to one.
     """
     share = np.log(np.maximum(interest, np.finfo(interest.dtype).tiny)) - log_z
     within = np.where(item_interests > 0, share, -np.inf)
@@ -121,47 +115,42 @@ class Policy:
 
 
 def adjusted(
-    log_p: ScoreArray, item_interests: ScoreArray, policy: Policy, shares: ScoreArray, expected: ScoreArray
-) -> ScoreArray:
-    """Scores after the profile and the predicted interest points have spoken.
+    log_p: Float[np.ndarray, " N"],
+    item_interests: Float[np.ndarray, "N K"],
+    policy: Policy,
+    shares: Float[np.ndarray, " K"],
+    expected: Float[np.ndarray, " K"],
+) -> Float[np.ndarray, " N"]:
+    """Add to scores what the profile and the predicted interest points have to say.
 
     $\\log p(i) + \\text{profile} \\cdot \\log \\overline{\\text{share}}(i)
     + \\text{expected} \\cdot \\log \\overline{\\hat y}(i)$,
-    each mean over the item's interests, with one hundredth added so that no interest is ruled out.
-
-    Args:
-        log_p: `(N,)`.
-        item_interests: G, `(N, K)`.
-        policy: the weights.
-        shares: decayed interest shares of the user, `(K,)`.
-        expected: $\\hat y_T$, `(K,)`.
-
-    Returns:
-        `(N,)`.
+    each mean over the item's interests, with one hundredth added so that no interest is ruled out. `shares`
+    are the decayed ones of the user's past events, `expected` is $\\hat y_T$.
     """
     mean = item_interests / item_interests.sum(axis=1, keepdims=True)
     profile, ahead = np.log(mean @ shares + 0.01), np.log(mean @ expected + 0.01)
-    score: ScoreArray = log_p + policy.profile * profile + policy.expected * ahead
-    return score
+    return log_p + policy.profile * profile + policy.expected * ahead
 
 
 def choose(
-    score: ScoreArray, item_interests: ScoreArray, allowed: NDArray[np.bool_], k: int, diversity: float
+    score: Float[np.ndarray, " N"],
+    item_interests: Real[np.ndarray, "N K"],
+    allowed: Bool[np.ndarray, " N"],
+    k: int,
+    diversity: float,
 ) -> Iterator[int]:
-    """Pick k items, best first, each time lowering the interests that the list already holds.
+    """Pick the codes of k items, best first, each time lowering the interests that the list already holds.
 
     With diversity δ an item's score loses $-\\log(1 - δ\\,f)$, f the share of the item's interests that the
     list holds. δ = 0 sorts by score; with δ = 1 an item of held interests alone comes last.
 
     Args:
-        score: `(N,)`.
-        item_interests: G, `(N, K)`.
-        allowed: which items may be shown, bool `(N,)`.
+        score: of every item.
+        item_interests: G.
+        allowed: which items may be shown.
         k: how many; fewer come when fewer are allowed.
         diversity: δ, from 0 to 1.
-
-    Yields:
-        Codes of items.
     """
     left, held = allowed.copy(), np.zeros(item_interests.shape[1])
     size = item_interests.sum(axis=1)
@@ -174,6 +163,7 @@ def choose(
         held = np.maximum(held, item_interests[best])
 
 
+@runtime_checkable
 class _Explains(Protocol):
     catalogue: Catalogue
     config: Any
@@ -192,7 +182,7 @@ def recommend(
     policy: Policy | None = None,
     reasons: int = 2,
 ) -> pd.DataFrame:
-    """The best k items for one history, best first.
+    """List the best k items for one history, best first.
 
     Args:
         model: an `InterestMigrationModel`.
@@ -205,8 +195,8 @@ def recommend(
     Returns:
         One row an item. `item`; `probability`, the model's own, over the whole catalogue; `interest`, the
         one with the largest responsibility, and `share`, how large (None and NaN for a model that does not go
-        through interests); `because`, the events whose removal
-        would lower the item's log-probability most, as item names, largest loss first.
+        through interests); `because`, the events whose removal would lower the item's log-probability most,
+        as item names, largest loss first.
 
     Raises:
         ValueError: `k` is below 1 or above the catalogue.
@@ -218,14 +208,11 @@ def recommend(
     ends = model.outputs(history, ("log_p", "query", "next_interest", "interest_logits"))
     log_p, interests = ends["log_p"][0], names.item_interests.astype(np.float64)
     expected = 1 / (1 + np.exp(-ends["interest_logits"][0].astype(np.float64)))
-    may = np.ones(len(names.items), bool)
-    if allowed is not None:
-        may[:] = False
-        may[names.codes("item", allowed)] = True
+    may = np.full(len(names.items), allowed is None)
+    may[[] if allowed is None else names.codes("item", allowed)] = True
     if not policy.seen:
         may[history.item] = False
-    shares = interest_shares(history)[0]
-    score = adjusted(log_p.astype(np.float64), interests, policy, shares, expected)
+    score = adjusted(log_p.astype(np.float64), interests, policy, interest_shares(history)[0], expected)
     chosen = np.array(list(choose(score, interests, may, k, policy.diversity)), int)
     top, share = _interest_behind(model, ends, interests[chosen])
     return pd.DataFrame(
@@ -240,9 +227,9 @@ def recommend(
 
 
 def _interest_behind(
-    model: _Explains, ends: Mapping[str, NDArray[Any]], item_interests: NDArray[np.float64]
-) -> tuple[list[str | None], NDArray[Any]]:
-    """Of each chosen item, rows of G `(k, K)`: the most responsible interest, and its responsibility."""
+    model: _Explains, ends: Mapping[str, NDArray[Any]], item_interests: Float[np.ndarray, "k K"]
+) -> tuple[list[str | None], Float[np.ndarray, " k"]]:
+    """Find the most responsible interest of each chosen item, and its responsibility."""
     if not model.config.through_interests:
         return [None] * len(item_interests), np.full(len(item_interests), np.nan)
     why = responsibility(model.log_z(ends["query"])[0], ends["next_interest"][0], item_interests)
@@ -250,7 +237,11 @@ def _interest_behind(
 
 
 def _because(
-    model: _Explains, history: Histories, log_p: NDArray[Any], chosen: NDArray[Any], reasons: int
+    model: _Explains,
+    history: Histories,
+    log_p: Float[np.ndarray, " N"],
+    chosen: Int[np.ndarray, " k"],
+    reasons: int,
 ) -> list[tuple[str, ...]]:
     length = len(history.item)
     if not reasons or not length:

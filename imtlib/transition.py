@@ -6,7 +6,7 @@ $$b_T(y) = \\operatorname*{softmax}_{y \\in G(i_T)} (W_b h_T)_y, \\qquad
 \\qquad \\bar\\pi_T = \\sum_y b_T(y)\\, \\pi_T(\\cdot \\mid y).$$
 
 Which of an item's interests drew the user is not observed: it is latent, and $b_T$ is the belief in each.
-$s'$ is the scenario of the request. Before the first event the row is START.
+$s'$ is the scenario of the request. Before the first event the row is START: in the shapes, I = K + 1.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
 from keras import ops
-from numpy.typing import NDArray
 
 from imtlib.layers.ops import masked_softmax, time_slice
-from imtlib.types import FloatArray, Tensor
+from imtlib.types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -35,18 +35,23 @@ class CurrentInterest(keras.layers.Layer):
         self.interests = interests
         self.dense = keras.layers.Dense(interests)
 
-    def call(self, state: Tensor, possible: Tensor, expected: Tensor) -> Tensor:
-        """Believe.
+    def call(
+        self,
+        state: Float[Tensor, "B L d"],
+        possible: Bool[Tensor, "B L-1 K"],
+        expected: Float[Tensor, "B L K"],
+    ) -> Float[Tensor, "B L K+1"]:
+        """Compute the belief at every position.
 
         Args:
-            state: $h_0 … h_T$, float `(B, T + 1, d)`.
-            possible: the interests G(i) of each event's item, bool `(B, T, K)`; a row with none means
-                that the item's interest is unknown.
-            expected: the predicted interest points $\\hat y_0 … \\hat y_T$, float `(B, T + 1, K)`: at an
-                unknown interest, what was expected one event earlier stands in.
+            state: $h_0 … h_T$.
+            possible: the interests G(i) of each event's item; a row with none means that the item's interest
+                is unknown.
+            expected: the predicted interest points $\\hat y_0 … \\hat y_T$: at an unknown interest, what was
+                expected one event earlier stands in.
 
         Returns:
-            $b_0 … b_T$, float `(B, T + 1, K + 1)`; each row sums to one, the last column is START.
+            $b_0 … b_T$; each row sums to one, the last column is START.
         """
         among = masked_softmax(self.dense(time_slice(state, 1, ops.shape(state)[1] - 1)), possible)
         stand_in = expected[:, :-1] / (ops.sum(expected[:, :-1], axis=-1, keepdims=True) + 1e-9)
@@ -57,7 +62,7 @@ class CurrentInterest(keras.layers.Layer):
         return ops.concatenate([ops.cast(start, later.dtype), later], axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), "interests": self.interests}
 
 
@@ -79,7 +84,7 @@ class MigrationMatrix(keras.layers.Layer):
         super().__init__(**kwargs)
         self.sizes = {"interests": interests, "scenarios": scenarios, "rank": rank}
 
-    def build(self, context_shape: tuple[int, ...], scenario_shape: tuple[int, ...]) -> None:
+    def build(self, context_shape: Shape, scenario_shape: Shape) -> None:
         """Make A `(K + 1, K)`, B `(S, K + 1, K)` and the low-rank part; row K is START."""
         k, s, r = self.sizes["interests"], self.sizes["scenarios"], self.sizes["rank"]
         self.common = self.add_weight(shape=(k + 1, k), initializer="zeros", name="common")
@@ -89,43 +94,40 @@ class MigrationMatrix(keras.layers.Layer):
         self.from_context = keras.layers.Dense(r, name="from_context")
         self.from_context.build(context_shape)
 
-    def call(self, context: Tensor, scenario: Tensor) -> Tensor:
-        """Matrices of contexts.
+    def call(self, context: Float[Tensor, "*n d"], scenario: Int[Tensor, "*n"]) -> Float[Tensor, "*n I K"]:
+        """Compute the matrix of each context.
 
         Args:
-            context: $c_T$, float `(…, d)`.
-            scenario: $s'$, the scenario of the request, codes, int `(…)`.
+            context: $c_T$.
+            scenario: $s'$, the scenario of the request, a code.
 
         Returns:
-            $\\pi_T(y' \\mid y)$, float `(…, K + 1, K)`; each row sums to one.
+            $\\pi_T(y' \\mid y)$; each row sums to one.
         """
         given = ops.tensordot(self.left * self.from_context(context)[..., None, :], self.right, axes=1)
         table = self.common + self.by_scenario
         return ops.exp(ops.log_softmax(ops.take(table, scenario, axis=0) + given, axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes}
 
 
-def mix_rows(belief: Tensor, matrix: Tensor) -> Tensor:
-    """$\\bar\\pi_T = \\sum_y b_T(y) \\pi_T(\\cdot \\mid y)$, float `(…, K)`.
+def mix_rows(belief: Float[Tensor, "*n I"], matrix: Float[Tensor, "*n I K"]) -> Float[Tensor, "*n K"]:
+    """Mix the rows of matrices by beliefs, $\\bar\\pi_T = \\sum_y b_T(y) \\pi_T(\\cdot \\mid y)$.
 
-    Beliefs are `(…, K + 1)`, matrices `(…, K + 1, K)`. Rows are mixed by the belief. A row
-    computed from an averaged interest would be another thing.
+    A row computed from an averaged interest would be another thing.
     """
     return ops.sum(belief[..., None] * matrix, axis=-2)
 
 
-def mean_matrix(belief: NDArray[np.floating[Any]], matrix: NDArray[np.floating[Any]]) -> FloatArray:
-    """$\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y]$ over contexts, each weighted by its belief in y.
-
-    Args:
-        belief: `(n, K + 1)`.
-        matrix: `(n, K + 1, K)`.
+def mean_matrix(
+    belief: Float[np.ndarray, "n I"], matrix: Float[np.ndarray, "n I K"]
+) -> Float64[np.ndarray, "I K"]:
+    """Average $\\mathbb E[\\pi_T(\\cdot \\mid y) \\mid y]$ over contexts, each weighted by its belief in y.
 
     Returns:
-        float64 `(K + 1, K)`; each row sums to one, or is NaN where no context holds its interest.
+        Each row sums to one, or is NaN where no context holds its interest.
     """
     weight = belief.sum(axis=0, dtype=np.float64)
     total = np.einsum("ny,nyk->yk", belief, matrix, dtype=np.float64)

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tensor = Any
-"""A tensor of the Keras backend."""
+"""A tensor of the Keras backend, or an array that it reads as one."""
+Shape = tuple[int | None, ...]
+"""Of tensors, as Keras tells it to a layer that is built; None where it is not known yet."""
 
 BoolArray = NDArray[np.bool_]
 """Truth values: masks, and which item has which interest."""

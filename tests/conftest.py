@@ -6,6 +6,18 @@ import functools
 from collections.abc import Callable
 
 import pytest
+from support.shapes import check_shapes
+
+check_shapes(
+    "imtlib.layers",
+    "imtlib.losses",
+    "imtlib.encoding",
+    "imtlib.attention",
+    "imtlib.prediction",
+    "imtlib.transition",
+    "imtlib.recommendation",
+)
+
 from support.mirrored import load_mirrored
 from support.worlds import small_catalogue, trained
 

@@ -1,4 +1,4 @@
-"""What needs TensorFlow itself, or attributes that Keras keeps to itself; nothing else touches either."""
+"""What the layers and the model need of TensorFlow itself, and of what Keras keeps to itself."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from jaxtyping import Int, Shaped
 
 from imtlib.data.inputs import Arrays
 from imtlib.types import IntArray, Tensor
 
 
 def signature(example: Arrays) -> dict[str, tf.TensorSpec]:
-    """What `inputs` gives, with the number of histories and their length left open: one graph serves all.
+    """Specify what `inputs` gives, with the number and the length of histories left open: one graph for all.
 
     Args:
         example: what `inputs` gave, for any histories of the catalogue.
@@ -61,8 +62,8 @@ def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Cal
     return tf.function(partial(function), input_signature=wanted)
 
 
-def at_positions(values: Tensor, position: Tensor) -> Tensor:
-    """Take `(B, L, …)` at positions of the second axis, int `(B, k)` or `(B,)`: `(B, k, …)` or `(B, …)`."""
+def at_positions(values: Shaped[Tensor, "B L *w"], position: Int[Tensor, " B *k"]) -> Shaped[Tensor, " ..."]:
+    """Take `values` at positions of the second axis, as many as wanted for each row: `(B, *k, *w)`."""
     return tf.gather(values, position, batch_dims=1)
 
 

@@ -10,27 +10,34 @@ h_t = n_t + z_t \\odot (h_{t-1} - n_t).$$
 (Cho et al., 2014, with the reset after the product, as cuDNN and Keras have it.) Only $U h_{t-1}$ has to wait
 for the step before, so $W x_t$ is one product for all steps. Backward, only the gradient of the state goes
 from step to step. What it is multiplied with there, and the gradients of W, U and the biases, are found for
-all steps at once; a gradient that follows the loop adds to each of them at every step.
+all steps at once; a gradient that follows the loop adds to each of them at every step. This layer is written
+in TensorFlow, which has the loops and the gradients of one's own that it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+from jaxtyping import Float
 
 from imtlib.types import Tensor
 
 
-def _array(like: Tensor, steps: Tensor) -> tf.TensorArray:
-    """Room for one `(B, k)` a step."""
+def _array(like: Float[Tensor, "... k"], steps: Tensor) -> tf.TensorArray:
+    """Make room for one matrix `(B, k)` a step."""
     return tf.TensorArray(like.dtype, size=steps, element_shape=(None, like.shape[-1]))
 
 
-def _forward(inputs: Tensor, h0: Tensor, recurrent: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """States `(T, B, d)`, and z, r, n and m of each step, `(T, B, 4 d)`."""
+def _forward(
+    inputs: Float[Tensor, "T B k"],
+    h0: Float[Tensor, "B d"],
+    recurrent: Float[Tensor, "d k"],
+    bias: Float[Tensor, " k"],
+) -> tuple[Float[Tensor, "T B d"], Float[Tensor, "T B 4*d"]]:
+    """Compute the states, and z, r, n and m of each step."""
     steps, d = tf.shape(inputs)[0], h0.shape[-1]
     read = _array(inputs, steps).unstack(inputs)
 
@@ -47,14 +54,19 @@ def _forward(inputs: Tensor, h0: Tensor, recurrent: Tensor, bias: Tensor) -> tup
     return states.stack(), gates.stack()
 
 
-def _backward(came: Tensor, slopes: Tensor, z: Tensor, recurrent: Tensor) -> tuple[Tensor, Tensor]:
-    """The whole gradient of each state, `(T, B, d)`, and of the first one, `(B, d)`.
+def _backward(
+    came: Float[Tensor, "T B d"],
+    slopes: Float[Tensor, "T B 3*d"],
+    z: Float[Tensor, "T B d"],
+    recurrent: Float[Tensor, "d 3*d"],
+) -> tuple[Float[Tensor, "T B d"], Float[Tensor, "B d"]]:
+    """Find the whole gradient of each state, and of the first one.
 
     Args:
-        came: what comes to each state from outside the recurrence, `(T, B, d)`.
-        slopes: of $U h + c$ with respect to the state after it, `(T, B, 3 d)`.
-        z: update gates, `(T, B, d)`.
-        recurrent: U, `(d, 3 d)`.
+        came: what comes to each state from outside the recurrence.
+        slopes: of $U h + c$ with respect to the state after it.
+        z: update gates.
+        recurrent: U.
     """
     steps, turned = tf.shape(came)[0], tf.transpose(recurrent)
     outside, slope, gate = (_array(one, steps).unstack(one) for one in (came, slopes, z))
@@ -71,19 +83,23 @@ def _backward(came: Tensor, slopes: Tensor, z: Tensor, recurrent: Tensor) -> tup
 
 @tf.custom_gradient
 def gru_states(
-    x: Tensor, h0: Tensor, kernel: Tensor, recurrent: Tensor, bias: Tensor
-) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
-    """States of a GRU over whole sequences, with the gradient written out.
+    x: Float[Tensor, "B T k"],
+    h0: Float[Tensor, "B d"],
+    kernel: Float[Tensor, "k 3*d"],
+    recurrent: Float[Tensor, "d 3*d"],
+    bias: Float[Tensor, "2 3*d"],
+) -> tuple[Float[Tensor, "B T d"], Callable[[Tensor], tuple[Tensor, ...]]]:
+    """Run a GRU over whole sequences, with its gradient written out.
 
     Args:
-        x: what is read, float `(B, T, k)`.
-        h0: the state before, float `(B, d)`.
-        kernel: W, float `(k, 3 d)`: the columns of z, r and n beside each other.
-        recurrent: U, float `(d, 3 d)`.
-        bias: b and c, float `(2, 3 d)`.
+        x: what is read.
+        h0: the state before.
+        kernel: W, the columns of z, r and n beside each other.
+        recurrent: U.
+        bias: b and c.
 
     Returns:
-        $h_1, \\dots, h_T$, float `(B, T, d)`.
+        $h_1, \\dots, h_T$.
     """
     batch, steps = tf.shape(x)[0], tf.shape(x)[1]
     width, d = x.shape[-1], h0.shape[-1]
@@ -121,9 +137,9 @@ class GRU(keras.layers.GRU):
     """
 
     def inner_loop(
-        self, sequences: Tensor, initial_state: Any, mask: Any, training: bool = False
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """What Keras asks of it: the last state, all states `(B, T, d)`, and the state to go on from."""
+        self, sequences: Float[Tensor, "B T k"], initial_state: Any, mask: Any, training: bool | None = False
+    ) -> tuple[Float[Tensor, "B d"], Float[Tensor, "B T d"], Sequence[Float[Tensor, "B d"]]]:
+        """Give what Keras asks for: the last state, all states, and the state to go on from."""
         if mask is not None or tf.config.list_physical_devices("GPU"):
             return super().inner_loop(sequences, initial_state, mask, training)
         (h0,) = initial_state

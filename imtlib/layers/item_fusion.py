@@ -17,6 +17,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from jaxtyping import Float, Int
 from keras import ops
 
 from imtlib.data.item_features import Modalities
@@ -43,15 +44,15 @@ class Bag(keras.layers.Layer):
         self.table = self.add_weight(shape=(size, units), initializer=scale, name="table")
         self.built = True
 
-    def call(self, codes: Tensor) -> Tensor:
-        """Codes, int `(N, L)`, 0 for padding, give float `(N, d)`; zero without a code."""
+    def call(self, codes: Int[Tensor, "N L"]) -> Float[Tensor, "N d"]:
+        """Add up each row of codes, of which 0 is padding; zero without a code."""
         real = ops.cast(codes > 0, "float32")
         vectors = ops.take(self.table, ops.maximum(codes - 1, 0), axis=0) * real[..., None]
         count = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1.0)
         return ops.sum(vectors, axis=1) / ops.sqrt(count)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes}
 
 
@@ -80,12 +81,12 @@ class Reading(keras.layers.Layer):
         self.narrow.build((None, units))
         self.built = True
 
-    def call(self, rows: Tensor) -> Tensor:
-        """Rows, float `(N, D)`, give float `(N, d)`."""
+    def call(self, rows: Float[Tensor, "N D"]) -> Float[Tensor, "N d"]:
+        """Read every item's row."""
         return self.narrow(self.widen(rows))
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes}
 
 
@@ -144,7 +145,7 @@ class FusedItems(keras.layers.Layer):
 
     @classmethod
     def of(cls, modalities: Modalities, units: int) -> FusedItems:
-        """The layer for given items, which holds what is known of them."""
+        """Make the layer for given items, which holds what is known of them."""
         layer = cls(len(modalities.known), units, **modalities.shapes)
         given = (*modalities.bags.values(), *modalities.vectors.values())
         for feature, values in zip(layer.features, given, strict=True):
@@ -163,7 +164,7 @@ class FusedItems(keras.layers.Layer):
         self.shown.assign(np.asarray(which, np.float32) * np.asarray(self.present))
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of what is known of the items: equal exactly when it is the same."""
+        """Hash what is known of the items by SHA-256, in hex: equal exactly when it is the same."""
         digest = hashlib.sha256(json.dumps(self.shapes).encode())
         for weight in (*self.features, self.known, self.present):
             digest.update(np.asarray(weight).tobytes())
@@ -179,13 +180,13 @@ class FusedItems(keras.layers.Layer):
         """As `imtlib.data.item_features.Modalities.widths`."""
         return {**{name: size for name, (_, size) in self.shapes["bags"].items()}, **self.shapes["vectors"]}
 
-    def parts(self) -> Tensor:
-        """$x_m(i)$, float `(N, M, d)`."""
+    def parts(self) -> Float[Tensor, "N M d"]:
+        """Compute $x_m(i)$ of every modality of every item."""
         contents = (read(feature) for read, feature in zip(self.readers, self.features, strict=True))
         return ops.stack([ops.convert_to_tensor(self.own), *contents], axis=1)
 
-    def gates(self, parts: Tensor) -> Tensor:
-        """$g_m(i)$, float `(N, M)`, from the vectors `(N, M, d)`; each row sums to one, or is zero."""
+    def gates(self, parts: Float[Tensor, "N M d"]) -> Float[Tensor, "N M"]:
+        """Compute $g_m(i)$ from $x_m(i)$; each row sums to one, or is zero."""
         logits = ops.where(
             self.shown > 0, self.opening + ops.sum(parts * self.direction, axis=-1), MASKED_SCORE
         )
@@ -193,8 +194,8 @@ class FusedItems(keras.layers.Layer):
         return opened / ops.maximum(ops.sum(opened, axis=1, keepdims=True), 1e-37)
 
     @property
-    def embeddings(self) -> Tensor:
-        """E, what each item is known by, float `(N, d)`."""
+    def embeddings(self) -> Float[Tensor, "N d"]:
+        """E, what each item is known by."""
         parts = self.parts()
         gates = self.gates(parts)
         # Of gates that sum to one, the squares sum to at least 1 / M.
@@ -203,30 +204,30 @@ class FusedItems(keras.layers.Layer):
         )
         return ops.sum(gates[..., None] * parts, axis=1) / length
 
-    def call(self, item: Tensor) -> Tensor:
-        """Rows of E: codes, int `(…)`, give float `(…, d)`."""
+    def call(self, item: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+        """Look codes up in E."""
         return ops.take(self.embeddings, item, axis=0)
 
-    def bias(self, own: Tensor) -> Tensor:
-        """How often an item is chosen belongs to its id: `own` `(N,)` where that is shown, else zero."""
+    def bias(self, own: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """Keep the biases of items whose id is shown; of the others give zero."""
         return own * self.shown[:, 0]
 
-    def offered(self, bias: Tensor) -> Tensor:
-        """`bias` `(N,)` of the items that are on offer while the model learns; of the others `MASKED_SCORE`.
+    def offered(self, bias: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
+        """Keep the biases of items on offer while the model learns; of the others give `MASKED_SCORE`.
 
         An item that nobody could choose would otherwise be the wrong answer to every question.
         """
         return ops.where(self.known[:, 0] > 0, bias, MASKED_SCORE)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes, **self.shapes}
 
 
 def fused_items(
     items: int, units: int, modalities: Modalities | Mapping[str, Any] | None
 ) -> FusedItems | None:
-    """The layer for what a model was given: modalities, their sizes alone (weights will follow), or none.
+    """Make the layer for modalities, or for their sizes alone, whose weights will follow; or none.
 
     Args:
         items: N, of the model's catalogue.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from jaxtyping import Bool, Float, Shaped
 from keras import ops
 
 from imtlib.types import Tensor
@@ -17,28 +18,31 @@ MAX_SCAN_LEVELS = 10
 Parts = tuple[Tensor, ...]
 
 
-def real_events(batch: Mapping[str, Tensor]) -> Tensor:
-    """Which of the T places of a batch hold an event and are not padding: bool tensor `(B, T)`."""
+def real_events(batch: Mapping[str, Tensor]) -> Bool[Tensor, "B T"]:
+    """Say which of the T places of a batch hold an event and are not padding."""
     return ops.arange(ops.shape(batch["item"])[1])[None] < batch["length"][:, None]
 
 
-def time_slice(x: Tensor, first: int, length: Tensor) -> Tensor:
-    """`x[:, first : first + length]`; its gradient is a padding, quicker than that of a slice by indices.
-
-    Args:
-        x: `(B, T, …)`.
-        first: the place at which it begins.
-        length: how many places, int.
-
-    Returns:
-        `(B, length, …)`.
-    """
+def time_slice(x: Shaped[Tensor, "B T *w"], first: int, length: Tensor) -> Shaped[Tensor, "B {length} *w"]:
+    """Take `x[:, first : first + length]`; its gradient is a padding, quicker than that of such an index."""
     rank = len(x.shape)
     return ops.slice(x, [0, first] + [0] * (rank - 2), [-1, length] + [-1] * (rank - 2))
 
 
-def masked_softmax(scores: Tensor, seen: Tensor) -> Tensor:
-    """Softmax over the last axis among what is seen; a row that sees nothing is all zero."""
+def split_heads(x: Float[Tensor, "B T d"], heads: int) -> Float[Tensor, "B {heads} T d//{heads}"]:
+    """Cut vectors into one part a head."""
+    batch, time, width = ops.shape(x)[0], ops.shape(x)[1], x.shape[-1]
+    return ops.transpose(ops.reshape(x, (batch, time, heads, width // heads)), (0, 2, 1, 3))
+
+
+def merge_heads(x: Float[Tensor, "B h T w"]) -> Float[Tensor, "B T h*w"]:
+    """Set the heads' parts side by side: the head axis moves back before the two are joined."""
+    batch, heads, time, width = ops.shape(x)[0], x.shape[1], ops.shape(x)[2], x.shape[3]
+    return ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (batch, time, heads * width))
+
+
+def masked_softmax(scores: Float[Tensor, "*#n K"], seen: Bool[Tensor, "*#n K"]) -> Float[Tensor, "*#n K"]:
+    """Take the softmax over the last axis among what is seen; a row that sees nothing is all zero."""
     scores = ops.where(seen, scores, MASKED_SCORE)
     powers = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True)))
     powers = ops.where(seen, powers, 0.0)
@@ -75,15 +79,17 @@ def prefix_scan(
     return tuple(_interleave(a, b, ops.shape(x)[1]) for a, b, x in zip(even, odd, parts, strict=True))
 
 
-def _pairs(x: Tensor, empty: Tensor) -> list[Tensor]:
-    """The even and the odd places; where their number is odd, with the empty element behind."""
+def _pairs(x: Float[Tensor, "B T *w"], empty: Float[Tensor, "B 1 *w"]) -> list[Float[Tensor, "B half *w"]]:
+    """Part the even places from the odd ones; where their number is odd, the empty element comes behind."""
     x = ops.concatenate([x, empty[:, : ops.shape(x)[1] % 2]], axis=1)
     shape = ops.shape(x)
     # Unstacked, not sliced with a stride: the gradient of that is slow.
     return ops.unstack(ops.reshape(x, (shape[0], shape[1] // 2, 2, *x.shape[2:])), axis=2)
 
 
-def _interleave(even: Tensor, odd: Tensor, length: int) -> Tensor:
+def _interleave(
+    even: Float[Tensor, "B half *w"], odd: Float[Tensor, "B half *w"], length: Tensor
+) -> Float[Tensor, "B {length} *w"]:
     both = ops.stack([even, odd], axis=2)
     shape = ops.shape(both)
     return time_slice(ops.reshape(both, (shape[0], shape[1] * 2, *both.shape[3:])), 0, length)

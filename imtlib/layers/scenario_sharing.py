@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+from jaxtyping import Float, Int
 from keras import ops
 
-from imtlib.types import Tensor
+from imtlib.types import Shape, Tensor
 
 
-@keras.saving.register_keras_serializable("imtlib")
-class Shared(keras.layers.Layer):
+@keras.saving.register_keras_serializable("imtlib", name="Shared")
+class SharedBottom(keras.layers.Layer):
     """Nothing belongs to one scenario: the state as it is. It has no weights, and is the control.
 
     Args:
@@ -28,25 +29,22 @@ class Shared(keras.layers.Layer):
         super().__init__(**kwargs)
         self.sizes = {"scenarios": scenarios, "units": units}
 
-    def call(self, state: Tensor, scenario: Tensor) -> Tensor:
-        """The state for a request.
+    def call(self, state: Float[Tensor, "*n d"], scenario: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+        """Make the state for a request.
 
         Args:
-            state: $h_T$, float `(…, d)`.
-            scenario: $s'$, the scenario of the request, codes from 0 to S − 1, int `(…)`.
-
-        Returns:
-            Float `(…, d)`.
+            state: $h_T$.
+            scenario: $s'$, the scenario of the request, a code from 0 to S − 1.
         """
         return state
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Give the constructor's arguments."""
         return {**super().get_config(), **self.sizes}
 
 
 @keras.saving.register_keras_serializable("imtlib")
-class ScenarioGate(Shared):
+class ScenarioGate(SharedBottom):
     """A gate on each number of the state, opened or closed by the scenario and the state itself.
 
     $$h'_T = 2\\,\\sigma\\big(W_2\\,\\mathrm{relu}(W_1 [\\bar h_T; z_{s'}] + b_1) + b_2\\big) \\odot h_T,$$
@@ -61,7 +59,7 @@ class ScenarioGate(Shared):
         units: width d, of the embedding and of the hidden layer too.
     """
 
-    def build(self, state_shape: tuple[int, ...], scenario_shape: tuple[int, ...]) -> None:
+    def build(self, state_shape: Shape, scenario_shape: Shape) -> None:
         """Make z `(S, d)`, $W_1$ `(2d, d)` and $W_2$ `(d, d)`, with their biases."""
         d = self.sizes["units"]
         scale = keras.initializers.RandomNormal(stddev=d**-0.5)
@@ -71,18 +69,18 @@ class ScenarioGate(Shared):
         self.hidden.build((*state_shape[:-1], 2 * d))
         self.opening.build((*state_shape[:-1], d))
 
-    def gate(self, state: Tensor, scenario: Tensor) -> Tensor:
-        """How far each number of the state is let through, 0 to 2, float `(…, d)`; arguments as in `call`."""
+    def gate(self, state: Float[Tensor, "*n d"], scenario: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+        """Compute how far each number of the state is let through, from 0 to 2; arguments as in `call`."""
         seen = [ops.stop_gradient(state), ops.take(self.own, scenario, axis=0)]
         return 2 * self.opening(self.hidden(ops.concatenate(seen, axis=-1)))
 
-    def call(self, state: Tensor, scenario: Tensor) -> Tensor:
-        """The gated state, float `(…, d)`; arguments as `Shared.call` has them."""
+    def call(self, state: Float[Tensor, "*n d"], scenario: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+        """Gate the state; arguments as `SharedBottom.call` has them."""
         return self.gate(state, scenario) * state
 
 
 @keras.saving.register_keras_serializable("imtlib")
-class StarDense(Shared):
+class StarDense(SharedBottom):
     """A dense layer whose weights are a shared matrix times one of the scenario, element by element.
 
     $$h'_T = (W \\odot W_{s'})^{\\top} h_T + b + b_{s'}.$$
@@ -100,7 +98,7 @@ class StarDense(Shared):
         units: width d.
     """
 
-    def build(self, state_shape: tuple[int, ...], scenario_shape: tuple[int, ...]) -> None:
+    def build(self, state_shape: Shape, scenario_shape: Shape) -> None:
         """Make W − I `(d, d)`, $W_s - 1$ `(S, d, d)`, b `(d,)` and $b_s$ `(S, d)`."""
         s, d = self.sizes["scenarios"], self.sizes["units"]
         self.common = self.add_weight(shape=(d, d), initializer="zeros", name="common")
@@ -108,16 +106,16 @@ class StarDense(Shared):
         self.bias = self.add_weight(shape=(d,), initializer="zeros", name="bias")
         self.own_bias = self.add_weight(shape=(s, d), initializer="zeros", name="own_bias")
 
-    def kernels(self) -> Tensor:
-        """$W \\odot W_s$ of every scenario, float `(S, d, d)`."""
+    def kernels(self) -> Float[Tensor, "S d d"]:
+        """Compute $W \\odot W_s$ of every scenario."""
         return (ops.eye(self.sizes["units"]) + self.common) * (1 + self.own)
 
-    def call(self, state: Tensor, scenario: Tensor) -> Tensor:
-        """The state after the layer of its scenario, float `(…, d)`; arguments as `Shared.call` has them."""
+    def call(self, state: Float[Tensor, "*n d"], scenario: Int[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
+        """Apply the layer of each state's scenario; arguments as `SharedBottom.call` has them."""
         every = ops.einsum("...d,sde->...se", state, self.kernels()) + self.bias + self.own_bias
         chosen = ops.one_hot(scenario, self.sizes["scenarios"], dtype=every.dtype)
         return ops.sum(chosen[..., None] * every, axis=-2)
 
 
-SHARINGS: dict[str, type[Shared]] = {"none": Shared, "gate": ScenarioGate, "star": StarDense}
+SHARINGS: dict[str, type[SharedBottom]] = {"none": SharedBottom, "gate": ScenarioGate, "star": StarDense}
 """What belongs to one scenario, by name: nothing, a gate, or a layer's weights."""

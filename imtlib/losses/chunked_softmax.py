@@ -1,4 +1,4 @@
-"""The mixture's likelihood and its gradient, a stretch of rows at a time: no table of all logits is held.
+"""The mixture's likelihood and its gradient, a chunk of rows at a time: no table of all logits is held.
 
 With the responsibility $w_{y'} \\propto \\bar\\pi(y') / Z_{y'}$ over $y' \\in G(i)$ of the target i,
 
@@ -8,7 +8,8 @@ $$-\\frac{\\partial \\log p(i)}{\\partial l_j} =
 
 a softmax within each interest, weighted by how much the interest has to do with the target. With a single
 interest it is the softmax p over the catalogue, and $p_j - [j = i]$. All come out of the same pass as the
-likelihood, while the rows are still in the processor's cache.
+likelihood, while the rows are still in the processor's cache. Written in TensorFlow, whose loops and custom
+gradients this needs.
 """
 
 from __future__ import annotations
@@ -18,51 +19,54 @@ from functools import partial
 from typing import Any
 
 import tensorflow as tf
+from jaxtyping import Float, Float32, Int
 
 from imtlib.recommendation import DEPTH
 from imtlib.types import Tensor
 
 ROWS = 512
-"""Rows a stretch, at most: with a few thousand items, its logits fit in a processor's cache."""
+"""tuple[Tensor, ...] a chunk, at most: with a few thousand items, its logits fit in a processor's cache."""
 PRECISIONS = ("float32", "bfloat16")
 """What products over the catalogue can be multiplied in."""
 
 
-def product(one: Tensor, other: Tensor, precision: str, **turned: bool) -> Tensor:
-    """The product of two float matrices, float32, whose factors are rounded to a precision.
+def product(
+    one: Float[Tensor, "_ _"], other: Float[Tensor, "_ _"], precision: str, **transpose: bool
+) -> Float32[Tensor, "_ _"]:
+    """Multiply two matrices, rounded to a precision.
 
     Args:
         one, other: the factors.
         precision: `"float32"`, or `"bfloat16"`: a third of the digits, multiplied in about half the time
             by some processors, and more slowly by others.
-        turned: `transpose_a` or `transpose_b`, as `tf.matmul` has them.
+        transpose: `transpose_a` or `transpose_b`, as `tf.matmul` has them.
     """
-    found = tf.matmul(tf.cast(one, precision), tf.cast(other, precision), **turned)
+    found = tf.matmul(tf.cast(one, precision), tf.cast(other, precision), **transpose)
     return tf.cast(found, "float32")
 
 
 def total_log_p(
-    query: Tensor,
-    interest: Tensor,
-    embeddings: Tensor,
-    bias: Tensor,
-    item_interests: Tensor,
-    target: Tensor,
+    query: Float[Tensor, "n d"],
+    interest: Float[Tensor, "n K"],
+    embeddings: Float[Tensor, "N d"],
+    bias: Float[Tensor, " N"],
+    item_interests: Float[Tensor, "N K"],
+    target: Int[Tensor, " n"],
     precision: str = "float32",
-) -> Tensor:
-    """Sum over rows of log p of the target: `target_through_interests` in stretches, with its own gradient.
+) -> Float[Tensor, ""]:
+    """Sum log p of the target over rows: `target_through_interests` in chunks, with its own gradient.
 
     Args:
-        query: $g$, float `(n, d)`.
-        interest: $\\bar\\pi_T$, float `(n, K)`, rows that sum to one.
-        embeddings: E, float `(N, d)`.
-        bias: b, float `(N,)`.
-        item_interests: G, float `(N, K)` of zeros and ones; neither an empty row nor an empty column.
-        target: codes, int `(n,)`.
+        query: $g$.
+        interest: $\\bar\\pi_T$, rows that sum to one.
+        embeddings: E.
+        bias: b.
+        item_interests: G, zeros and ones; neither an empty row nor an empty column.
+        target: codes.
         precision: of the products over the catalogue, `"float32"` or `"bfloat16"`: see `product`.
 
     Returns:
-        A scalar, in nats.
+        The sum, in nats.
     """
 
     def rule(logits: Tensor, i: Tensor, place: Tensor, weight: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
@@ -80,16 +84,13 @@ def total_log_p(
 
 
 def softmax_log_p(
-    query: Tensor, embeddings: Tensor, bias: Tensor, target: Tensor, precision: str = "float32"
-) -> Tensor:
-    """Sum over rows of log p of the target by a softmax over the catalogue: `total_log_p` without interests.
-
-    Args:
-        query, embeddings, bias, target, precision: as for `total_log_p`.
-
-    Returns:
-        A scalar, in nats.
-    """
+    query: Float[Tensor, "n d"],
+    embeddings: Float[Tensor, "N d"],
+    bias: Float[Tensor, " N"],
+    target: Int[Tensor, " n"],
+    precision: str = "float32",
+) -> Float[Tensor, ""]:
+    """Sum log p of the target by a softmax over the catalogue: `total_log_p` without interests."""
 
     def rule(logits: Tensor, i: Tensor, place: Tensor, weight: Tensor, pi: Tensor) -> tuple[Tensor, ...]:
         p = tf.nn.softmax(logits)
@@ -100,17 +101,17 @@ def softmax_log_p(
 
 def _summed(
     rule: Callable[..., tuple[Tensor, ...]],
-    query: Tensor,
-    interest: Tensor,
-    embeddings: Tensor,
-    bias: Tensor,
-    target: Tensor,
+    query: Float[Tensor, "n d"],
+    interest: Float[Tensor, "n K"],
+    embeddings: Float[Tensor, "N d"],
+    bias: Float[Tensor, " N"],
+    target: Int[Tensor, " n"],
     precision: str,
-) -> Tensor:
-    """The sum of log p over rows, with its gradient.
+) -> Float[Tensor, ""]:
+    """Sum log p over rows, with its gradient.
 
     Args:
-        rule: of a stretch of m rows. It is given the logits, float `(m, N)`; the targets, and their places in
+        rule: of a chunk of m rows. It is given the logits, float `(m, N)`; the targets, and their places in
             the logits counted through, int `(m,)`; the rows' weights, 0 for one that only fills up; and their
             interests. It gives log p, float `(m,)`; what was expected, float `(m, N)`, and the factor of each
             of its rows, `(m,)`; and the gradient of the interests. With respect to the logits, the gradient
@@ -119,7 +120,7 @@ def _summed(
     """
 
     @tf.custom_gradient
-    def total(*parts: Tensor) -> tuple[Tensor, Callable[..., Any]]:
+    def total(*parts: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
         return _total_and_gradient(rule, parts, target, precision)
 
     return total(query, interest, embeddings, bias)
@@ -127,13 +128,13 @@ def _summed(
 
 def _total_and_gradient(
     rule: Callable[..., tuple[Tensor, ...]], parts: tuple[Tensor, ...], target: Tensor, precision: str
-) -> tuple[Tensor, Callable[..., Any]]:
+) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]:
     query, interest, embeddings, bias = parts
     rows = tf.shape(query)[0]
-    stretches = tf.maximum(-(-rows // ROWS), 1)
+    chunks = tf.maximum(-(-rows // ROWS), 1)
     # Alike in size: a last one that is filled up would be computed for nothing.
-    size = tf.maximum(-(-rows // stretches), 1)
-    spare = stretches * size - rows
+    size = tf.maximum(-(-rows // chunks), 1)
+    spare = chunks * size - rows
     real = tf.pad(tf.ones(rows), [[0, spare]])
     query_, interest_ = tf.pad(query, [[0, spare], [0, 0]]), tf.pad(interest, [[0, spare], [0, 0]])
     target_ = tf.pad(target, [[0, spare]])
@@ -141,7 +142,7 @@ def _total_and_gradient(
     first = tf.range(size) * tf.shape(bias)[0]
     multiply = partial(product, precision=precision)
 
-    def stretch(k: Tensor, total: Tensor, d_e: Tensor, d_b: Tensor, d_q: Tensor, d_i: Tensor) -> Any:
+    def chunk(k: Tensor, total: Tensor, d_e: Tensor, d_b: Tensor, d_q: Tensor, d_i: Tensor) -> Any:
         part = slice(k * size, (k + 1) * size)
         q, i, weight = query_[part], target_[part], real[part]
         logits = multiply(q, embeddings, transpose_b=True) + bias
@@ -157,11 +158,9 @@ def _total_and_gradient(
         total += tf.reduce_sum(log_p * weight)
         return k + 1, total, d_embeddings, d_bias, d_q.write(k, d_query), d_i.write(k, d_interest)
 
-    slots = [
-        tf.TensorArray(tf.float32, stretches, element_shape=(None, x.shape[1])) for x in (query, interest)
-    ]
+    slots = [tf.TensorArray(tf.float32, chunks, element_shape=(None, x.shape[1])) for x in (query, interest)]
     state = (0, 0.0, tf.zeros_like(embeddings), tf.zeros_like(bias), *slots)
-    done = tf.while_loop(lambda k, *_: k < stretches, stretch, state, parallel_iterations=1)
+    done = tf.while_loop(lambda k, *_: k < chunks, chunk, state, parallel_iterations=1)
     _, total, d_e, d_b, d_q, d_i = done
     d_q, d_i = d_q.concat()[:rows], d_i.concat()[:rows]
 

@@ -8,11 +8,13 @@ $$\\hat Z_{y'} = [y' \\in G(i)]\\,e^{l_i}
 
 is right on average for every interest, whatever q is. Its logarithm is a little too small on average, the
 less so the larger m. Source of the correction: Bengio & Senécal, IEEE Transactions on Neural Networks, 2008.
+Written in TensorFlow, whose gathered rows have a sparse gradient.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
+from jaxtyping import Float, Int
 
 from imtlib.losses.chunked_softmax import product
 from imtlib.recommendation import DEPTH
@@ -20,31 +22,31 @@ from imtlib.types import Tensor
 
 
 def sampled_log_p(
-    query: Tensor,
-    interest: Tensor,
-    embeddings: Tensor,
-    bias: Tensor,
-    item_interests: Tensor,
-    target: Tensor,
-    negatives: Tensor,
-    log_expected: Tensor,
+    query: Float[Tensor, "n d"],
+    interest: Float[Tensor, "n K"],
+    embeddings: Float[Tensor, "N d"],
+    bias: Float[Tensor, " N"],
+    item_interests: Float[Tensor, "N K"],
+    target: Int[Tensor, " n"],
+    negatives: Int[Tensor, " m"],
+    log_expected: Float[Tensor, " m"],
     precision: str = "float32",
-) -> Tensor:
-    """Sum over rows of log p of the target, `total_log_p` with $\\hat Z$ in place of Z.
+) -> Float[Tensor, ""]:
+    """Sum log p of the target over rows, as `total_log_p` with $\\hat Z$ in place of Z.
 
     Args:
-        query: $g$, float `(n, d)`.
-        interest: $\\bar\\pi_T$, float `(n, K)`, rows that sum to one.
-        embeddings: E, float `(N, d)`.
-        bias: b, float `(N,)`.
-        item_interests: G, float `(N, K)` of zeros and ones.
-        target: codes, int `(n,)`.
-        negatives: the items drawn, codes, int `(m,)`; the same for all rows.
-        log_expected: $\\ln(m\\,q_j)$ of each item drawn, float `(m,)`.
+        query: $g$.
+        interest: $\\bar\\pi_T$, rows that sum to one.
+        embeddings: E.
+        bias: b.
+        item_interests: G, zeros and ones.
+        target: codes.
+        negatives: the items drawn, codes; the same for all rows.
+        log_expected: $\\ln(m\\,q_j)$ of each item drawn.
         precision: of the products over what is drawn, as there.
 
     Returns:
-        A scalar, in nats.
+        The sum, in nats.
     """
     own = tf.reduce_sum(query * tf.gather(embeddings, target), axis=1) + tf.gather(bias, target)
     drawn = product(query, tf.gather(embeddings, negatives), precision, transpose_b=True)

@@ -14,7 +14,7 @@ from support.worlds import random_histories, small_catalogue
 from imtlib.checkpoints import load_model
 from imtlib.data.histories import Histories
 from imtlib.data.queries import Event
-from imtlib.layers.scenario_sharing import SHARINGS, ScenarioGate, Shared, StarDense
+from imtlib.layers.scenario_sharing import SHARINGS, ScenarioGate, SharedBottom, StarDense
 from imtlib.model import InterestMigrationModel
 from imtlib.streaming import Session
 
@@ -23,7 +23,7 @@ every_sharing = pytest.mark.parametrize("sharing", sorted(SHARINGS))
 every_specific = pytest.mark.parametrize("sharing", SPECIFIC)
 
 
-def a_layer(sharing: str) -> Shared:
+def a_layer(sharing: str) -> SharedBottom:
     keras.utils.set_random_seed(2)
     return SHARINGS[sharing](3, 16)
 
@@ -33,7 +33,7 @@ def states() -> tuple[np.ndarray, np.ndarray]:
     return rng.normal(size=(2, 5, 16)).astype(np.float32), rng.integers(0, 3, (2, 5)).astype(np.int32)
 
 
-def disturbed(layer: Shared) -> Shared:
+def disturbed(layer: SharedBottom) -> SharedBottom:
     """The layer with other weights, as if it had learnt."""
     layer(*states())
     rng = np.random.default_rng(1)

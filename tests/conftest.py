@@ -19,7 +19,7 @@ check_shapes(
 )
 
 from support.mirrored import load_mirrored
-from support.worlds import small_catalogue, trained
+from support.worlds import small_catalogue, small_model
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.log import BehaviourLog
@@ -49,13 +49,13 @@ def small_split(small_log: BehaviourLog) -> Split:
 @pytest.fixture(scope="session", params=["constant", "state", "self", "wide"])
 def model(request: pytest.FixtureRequest) -> InterestMigrationModel:
     if request.param == "wide":
-        return trained("constant", matrix_from_state=True, successors=True)
-    return trained(request.param, use_profile=True, use_request_time=True)
+        return small_model("constant", layers=2, matrix_from_state=True, successors=True)
+    return small_model(request.param)
 
 
 @pytest.fixture(scope="session")
 def constant_model() -> InterestMigrationModel:
-    return trained("constant", use_profile=True, use_request_time=True)
+    return small_model("constant")
 
 
 @pytest.fixture(scope="session")

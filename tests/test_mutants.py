@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from keras import ops
 from support import properties
-from support.worlds import trained
-from test_properties import layer_of
+from support.worlds import small_model
 
 from imtlib import attention, model
 from imtlib.attention import ConstantQueryAttention, StateQueryAttention
@@ -45,7 +44,7 @@ def one_global_maximum(join: Any, parts: Any, empty: Any, levels: int = 10) -> A
 
 
 def on_a_model(kind: str, check: Callable[[Any], None]) -> Callable[[], None]:
-    return lambda: check(trained(kind))
+    return lambda: check(small_model(kind))
 
 
 MUTANTS = [
@@ -57,13 +56,13 @@ MUTANTS = [
         attention,
         "merge_heads",
         heads_merged_without_transposing,
-        lambda: properties.attention_equals_definition(layer_of(StateQueryAttention)),
+        lambda: properties.attention_equals_definition(properties.a_layer(StateQueryAttention)),
     ),
     (
         attention,
         "scaled",
         scaled_by_the_whole_width,
-        lambda: properties.attention_equals_definition(layer_of(StateQueryAttention)),
+        lambda: properties.attention_equals_definition(properties.a_layer(StateQueryAttention)),
     ),
     (
         model,
@@ -75,7 +74,7 @@ MUTANTS = [
         attention,
         "prefix_scan",
         one_global_maximum,
-        lambda: properties.large_later_scores_change_nothing(layer_of(ConstantQueryAttention)),
+        lambda: properties.large_later_scores_change_nothing(properties.a_layer(ConstantQueryAttention)),
     ),
 ]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.worlds import random_histories, trained
+from support.worlds import random_histories, small_model
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.queries import Event, in_catalogue, without_each
@@ -147,7 +147,7 @@ def test_a_policy_out_of_range() -> None:
 
 
 def test_what_a_history_holds_already_is_not_taken_again() -> None:
-    model = trained("constant")
+    model = small_model("constant")
     row = random_histories(model.catalogue, [3])
     for extra in ({"scenario": "shop"}, {"at": 5}, {"profile": {"group": "a"}}):
         with pytest.raises(ValueError, match="holds its scenario, time and profile"):
@@ -159,7 +159,7 @@ def test_what_a_history_holds_already_is_not_taken_again() -> None:
 
 
 def test_one_event_is_left_out_of_every_history() -> None:
-    histories = random_histories(trained("constant").catalogue, [3, 5, 4])
+    histories = random_histories(small_model("constant").catalogue, [3, 5, 4])
     for back in (1, 3):
         lacking = histories.without(back)
         for row in range(3):

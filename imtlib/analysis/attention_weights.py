@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from keras import ops
-from numpy.typing import NDArray
 
 from imtlib.data.histories import Histories
 from imtlib.data.inputs import by_length, inputs
 from imtlib.layers.backend import at_positions, compiled
 from imtlib.layers.ops import real_events
 from imtlib.model import InterestMigrationModel
-from imtlib.types import Tensor
+from imtlib.types import Float32Array, FloatArray, ScoreArray, Tensor
 
 
 def weights_at_end(
     model: InterestMigrationModel, histories: Histories, batch: int = 64
-) -> list[NDArray[np.float32]]:
-    """The attention weights $\\alpha_{T,t}$ with which a model reads each history at its end.
+) -> list[Float32Array]:
+    """Compute the attention weights $\\alpha_{T,t}$ with which a model reads each history at its end.
 
     Args:
         model: with any of the three attentions.
@@ -35,7 +34,7 @@ def weights_at_end(
 
     example = inputs(histories.take(slice(1)), model.max_length)
     graph = compiled(at_end, example)
-    found: dict[int, NDArray[np.float32]] = {}
+    found: dict[int, Float32Array] = {}
     for rows in by_length(histories, batch):
         arrays = inputs(histories.take(rows), model.max_length)
         for row, length, one in zip(rows, arrays["length"], np.asarray(graph(arrays)), strict=True):
@@ -43,8 +42,10 @@ def weights_at_end(
     return [found[row] for row in range(len(histories))]
 
 
-def effective_number(weights: NDArray[np.floating]) -> NDArray[np.float64]:
-    """How many things a row of weights is spread over: $\\exp(-\\sum_t \\alpha_t \\ln \\alpha_t)$.
+def effective_number(weights: ScoreArray) -> FloatArray:
+    """Count what a row of weights is spread over, as the exponential of its entropy (its perplexity).
+
+    $$\\exp\\Big(-\\sum_t \\alpha_t \\ln \\alpha_t\\Big)$$
 
     Args:
         weights: `(…, T)`; each row sums to one.
@@ -54,5 +55,5 @@ def effective_number(weights: NDArray[np.floating]) -> NDArray[np.float64]:
     """
     alpha = np.asarray(weights, np.float64)
     entropy = -(alpha * np.log(np.maximum(alpha, 1e-300))).sum(axis=-1)
-    number: NDArray[np.float64] = np.exp(entropy)
+    number: FloatArray = np.exp(entropy)
     return number

@@ -1,4 +1,8 @@
-"""How well the coming interests are foretold: ranked, in log loss, and whether probabilities hold."""
+"""How well the coming interests are predicted: their ranking, log loss and calibration.
+
+Average precision and calibration are scikit-learn's. They are written out for all columns at once, since the
+bootstrap asks for hundreds of each.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from imtlib.types import FloatArray, IntArray
 
 
 def average_precision(score: NDArray[np.floating], came: NDArray[np.generic]) -> FloatArray:
-    """Average precision of each column: the mean, over what came, of the precision at its place.
+    """Compute the average precision of each column: the mean, over what came, of the precision at its place.
 
     Equal scores share one place, the last of them, so a tie never helps.
 
@@ -48,14 +52,14 @@ class Reliability:
     """Probabilities against what came, in bins.
 
     Attributes:
-        said: mean probability of each bin, float64 `(bins,)`; NaN where a bin is empty.
-        came: share that came, likewise.
+        predicted: mean probability of each bin, float64 `(bins,)`; NaN where a bin is empty.
+        observed: share that came, likewise.
         size: how many fell into each bin.
-        error: expected calibration error, the mean of |said − came| weighted by size.
+        error: expected calibration error, the mean of |predicted − observed| weighted by size.
     """
 
-    said: FloatArray
-    came: FloatArray
+    predicted: FloatArray
+    observed: FloatArray
     size: NDArray[np.int64]
     error: float
 
@@ -72,10 +76,10 @@ def reliability(p: NDArray[np.floating], came: NDArray[np.generic], bins: int = 
     """
     place = np.minimum((p * bins).astype(int), bins - 1).ravel()
     size = np.bincount(place, minlength=bins)
-    said, true = (np.bincount(place, np.ravel(x).astype(float), bins) for x in (p, came))
-    error = float(np.abs(said - true).sum() / max(size.sum(), 1))
+    predicted, observed = (np.bincount(place, np.ravel(x).astype(float), bins) for x in (p, came))
+    error = float(np.abs(predicted - observed).sum() / max(size.sum(), 1))
     filled = np.where(size > 0, size, np.nan)
-    return Reliability(said / filled, true / filled, size, error)
+    return Reliability(predicted / filled, observed / filled, size, error)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,24 +92,24 @@ class InterestReport:
         scenarios: names of the scenarios.
         user: whose request it is, codes, int32 `(n,)`.
         scenario: where it was made, codes, int32 `(n,)`.
-        foretold: $\\bar\\pi_T$, float64 `(n, K)`.
+        predicted: $\\bar\\pi_T$, float64 `(n, K)`.
         own: the interests of the item that came, zeros and ones, float64 `(n, K)`.
         belief: in the current interest, float64 `(n, K + 1)`; the last is START.
-        afterwards: responsibilities of the interests for the item that came, float64 `(n, K)`.
+        responsibilities: responsibilities of the interests for the item that came, float64 `(n, K)`.
     """
 
     scenarios: tuple[str, ...]
     user: IntArray
     scenario: IntArray
-    foretold: FloatArray
+    predicted: FloatArray
     own: FloatArray
     belief: FloatArray
-    afterwards: FloatArray
+    responsibilities: FloatArray
 
     @cached_property
     def by_interest(self) -> FloatArray:
         """Average precision of each interest, float64 `(K,)`; NaN where it never came."""
-        return average_precision(self.foretold, self.own)
+        return average_precision(self.predicted, self.own)
 
     @property
     def macro(self) -> float:
@@ -115,12 +119,12 @@ class InterestReport:
     @property
     def micro(self) -> float:
         """Average precision over all pairs of request and interest together."""
-        return float(average_precision(self.foretold.reshape(-1, 1), self.own.reshape(-1, 1))[0])
+        return float(average_precision(self.predicted.reshape(-1, 1), self.own.reshape(-1, 1))[0])
 
     @property
     def log_loss(self) -> float:
         """Mean of −ln of the probability that the next interest is one of the item's, nats."""
-        return _mean(-np.log(np.maximum((self.foretold * self.own).sum(axis=1), 1e-37)))
+        return _mean(-np.log(np.maximum((self.predicted * self.own).sum(axis=1), 1e-37)))
 
     @cached_property
     def row_weight(self) -> FloatArray:
@@ -128,23 +132,23 @@ class InterestReport:
         return self.belief.sum(axis=0)
 
     @property
-    def rows_said(self) -> FloatArray:
-        """Mean of what was foretold over requests, each weighted by its belief in the row's interest.
+    def rows_predicted(self) -> FloatArray:
+        """Mean prediction over requests, each weighted by its belief in the row's interest.
 
         float64 `(K + 1, K)`; the last row is START; NaN where nothing is believed.
         """
-        return self._by_row(self.foretold)
+        return self._by_row(self.predicted)
 
     @property
-    def rows_came(self) -> FloatArray:
-        """Likewise the mean responsibility for the item that came."""
-        return self._by_row(self.afterwards)
+    def rows_observed(self) -> FloatArray:
+        """Mean responsibility for the item that came, likewise."""
+        return self._by_row(self.responsibilities)
 
     @property
     def row_error(self) -> float:
-        """Total variation of `rows_said` and `rows_came`, weighted by `row_weight`."""
+        """Total variation of `rows_predicted` and `rows_observed`, weighted by `row_weight`."""
         believed = self.row_weight > 0
-        apart = 0.5 * np.abs(self.rows_said - self.rows_came)[believed].sum(axis=1)
+        apart = 0.5 * np.abs(self.rows_predicted - self.rows_observed)[believed].sum(axis=1)
         return float(np.average(apart, weights=self.row_weight[believed])) if believed.any() else np.nan
 
     @cached_property
@@ -155,7 +159,7 @@ class InterestReport:
     def interval(
         self, metric: str, *, level: float = 0.95, draws: int = 200, seed: int = 0
     ) -> tuple[float, float]:
-        """Bootstrap interval of a metric: users drawn anew with replacement, all requests of a user together.
+        """Compute a bootstrap interval of a metric: users are drawn with replacement, all requests of each.
 
         Args:
             metric: one of `WITH_INTERVAL`.
@@ -184,7 +188,7 @@ class InterestReport:
         return self.belief.T @ values / shared
 
     def _of(self, rows: NDArray[np.integer]) -> InterestReport:
-        names = ("user", "scenario", "foretold", "own", "belief", "afterwards")
+        names = ("user", "scenario", "predicted", "own", "belief", "responsibilities")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
@@ -202,12 +206,12 @@ def _mean(values: FloatArray) -> float:
 
 
 def evaluate_interests(model: InterestMigrationModel, part: EvaluationSet) -> InterestReport:
-    """Hold the predicted next interest against the item that came.
+    """Compare the predicted next interest with the item that came.
 
     Of an item with several interests nobody knows which one it was chosen for. Ranking and log loss ask
     whether the interest is *one of* the item's. For the calibration of the transition rows, what came is the
     responsibility $p(y' \\mid i)$, which for an item of one interest is certain: a model whose rows are right
-    foretells on average what is found afterwards.
+    predicts on average what is found responsibilities.
 
     Args:
         model: of the part's catalogue.
@@ -222,14 +226,14 @@ def evaluate_interests(model: InterestMigrationModel, part: EvaluationSet) -> In
     if len(part) == 0:
         raise LogError(f"the {part.name} part holds no request: there is nothing to evaluate")
     ends = model.outputs(part.histories, ("next_interest", "belief", "query"))
-    foretold = ends["next_interest"].astype(np.float64)
+    predicted = ends["next_interest"].astype(np.float64)
     own = part.histories.catalogue.item_interests[part.target].astype(np.float64)
     return InterestReport(
         scenarios=part.histories.catalogue.scenarios,
         user=part.user,
         scenario=part.histories.request_scenario,
-        foretold=foretold,
+        predicted=predicted,
         own=own,
         belief=ends["belief"].astype(np.float64),
-        afterwards=responsibility(model.log_z(ends["query"]), foretold, own).astype(np.float64),
+        responsibilities=responsibility(model.log_z(ends["query"]), predicted, own).astype(np.float64),
     )

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.patches import Arc, PathPatch
-from support.worlds import random_histories, trained
+from support.worlds import random_histories, small_model
 
 from imtlib.analysis.attention_weights import effective_number, weights_at_end
 from imtlib.book.attention_arcs import arcs_figure, short_title
@@ -19,7 +19,7 @@ FLOW = np.array([[4.0, 1.0, 0.0], [2.0, 6.0, 0.5], [0.5, 0.0, 1.0]])
 
 @pytest.mark.parametrize("attention", ["constant", "state", "self"])
 def test_weights_at_the_end_are_the_last_row_of_the_layer_s(attention: str) -> None:
-    model = trained(attention)
+    model = small_model(attention)
     histories = random_histories(model.catalogue, [9, 4, 0, 7])
     batch = inputs(histories, model.max_length)
     table = np.asarray(model.attention.attention_weights(model.states(batch), real_events(batch)))

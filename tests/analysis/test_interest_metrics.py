@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score
-from support.worlds import random_histories, small_catalogue, trained
+from support.worlds import random_histories, small_catalogue, small_model
 
 from imtlib.analysis.interest_metrics import (
     METRICS,
@@ -42,13 +42,13 @@ def test_reliability_is_that_of_scikit_learn() -> None:
     p = rng.random((500, 4)) ** 2
     came = rng.random((500, 4)) < p
     found = reliability(p, came)
-    true, said = calibration_curve(came.ravel(), p.ravel(), n_bins=10)
-    np.testing.assert_allclose(found.came, true)
-    np.testing.assert_allclose(found.said, said)
+    true, predicted = calibration_curve(came.ravel(), p.ravel(), n_bins=10)
+    np.testing.assert_allclose(found.observed, true)
+    np.testing.assert_allclose(found.predicted, predicted)
     assert found.size.sum() == 2000
     assert found.error < 0.03
     assert reliability(np.sqrt(p), came).error > 0.1
-    assert np.isnan(reliability(np.full(3, 0.05), np.zeros(3)).said[1:]).all()
+    assert np.isnan(reliability(np.full(3, 0.05), np.zeros(3)).predicted[1:]).all()
 
 
 def requests(lengths: list[int]) -> EvaluationSet:
@@ -59,7 +59,7 @@ def requests(lengths: list[int]) -> EvaluationSet:
 
 
 def test_report_by_hand() -> None:
-    model, part = trained("state"), requests([0, 3, 9, 9, 14] * 8)
+    model, part = small_model("state"), requests([0, 3, 9, 9, 14] * 8)
     found = evaluate_interests(model, part)
     ends = model.outputs(part.histories, ("next_interest", "belief"))
     p, own = ends["next_interest"].astype(float), part.histories.catalogue.item_interests[part.target]
@@ -69,13 +69,13 @@ def test_report_by_hand() -> None:
     assert found.micro == pytest.approx(average_precision_score(own, p, average="micro"))
     assert found.log_loss == pytest.approx(-np.log((p * own).sum(axis=1)).mean())
     assert found.row_weight[4] == pytest.approx(8)  # the empty histories are all START
-    np.testing.assert_allclose(found.rows_said[4], p[::5].mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(found.rows_came.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found.rows_predicted[4], p[::5].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found.rows_observed.sum(axis=1), 1, atol=1e-6)
     assert found.row_weight.sum() == pytest.approx(40, abs=1e-4)
 
 
 def test_scenarios_and_intervals_are_those_of_their_requests() -> None:
-    model, part = trained("state"), requests([0, 3, 9, 9, 14] * 8)
+    model, part = small_model("state"), requests([0, 3, 9, 9, 14] * 8)
     part = EvaluationSet(part.histories, part.target, np.repeat(np.arange(20, dtype=np.int32), 2), "test")
     found = evaluate_interests(model, part)
     assert list(found.by_scenario) == list(part.histories.catalogue.scenarios)
@@ -91,7 +91,7 @@ def test_scenarios_and_intervals_are_those_of_their_requests() -> None:
         low, high = found.interval(metric)
         assert low < high
         assert low - 0.05 < getattr(found, metric) < high + 0.05
-    loss = -np.log((found.foretold * found.own).sum(axis=1))
+    loss = -np.log((found.predicted * found.own).sum(axis=1))
     error = loss.reshape(20, 2).mean(axis=1).std() / 20**0.5
     low, high = found.interval("log_loss", draws=1000)
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
@@ -101,13 +101,13 @@ def test_scenarios_and_intervals_are_those_of_their_requests() -> None:
 
 
 def test_one_impossible_request_does_not_make_the_rows_perfect() -> None:
-    model, part = trained("state"), requests([3, 9, 14])
+    model, part = small_model("state"), requests([3, 9, 14])
     found = evaluate_interests(model, part)
-    impossible = np.where(found.own[:1] > 0, 0.0, found.foretold[:1])
-    afterwards = responsibility(np.zeros(impossible.shape), impossible, found.own[:1])
-    assert afterwards.sum() == pytest.approx(1.0)
-    broken = replace(found, foretold=np.concatenate([impossible, found.foretold[1:]]))
-    broken = replace(broken, afterwards=np.concatenate([afterwards, found.afterwards[1:]]))
+    impossible = np.where(found.own[:1] > 0, 0.0, found.predicted[:1])
+    responsibilities = responsibility(np.zeros(impossible.shape), impossible, found.own[:1])
+    assert responsibilities.sum() == pytest.approx(1.0)
+    broken = replace(found, predicted=np.concatenate([impossible, found.predicted[1:]]))
+    broken = replace(broken, responsibilities=np.concatenate([responsibilities, found.responsibilities[1:]]))
     assert 0 < broken.row_error <= 1
 
 
@@ -119,14 +119,14 @@ def test_a_model_that_has_learnt_no_transitions_is_refused() -> None:
 
 
 def test_a_scenario_without_requests_has_no_figures() -> None:
-    model, part = trained("state"), requests([3, 9, 14])
+    model, part = small_model("state"), requests([3, 9, 14])
     nobody = evaluate_interests(model, part)._of(np.array([], int))
     assert all(np.isnan(getattr(nobody, metric)) for metric in METRICS)
     assert all(np.isnan(end) for end in nobody.interval("macro"))
 
 
 def test_rows_are_calibrated_when_the_items_are_drawn_from_the_model_itself() -> None:
-    model, rng = trained("state"), np.random.default_rng(4)
+    model, rng = small_model("state"), np.random.default_rng(4)
     part = requests([6, 9, 12, 15] * 500)
     p = np.exp(model.score(part.histories).astype(float))
     drawn = (p.cumsum(axis=1) < rng.random((len(part), 1)) * p.sum(axis=1, keepdims=True)).sum(axis=1)
@@ -138,4 +138,4 @@ def test_rows_are_calibrated_when_the_items_are_drawn_from_the_model_itself() ->
 
 def test_nothing_to_evaluate_is_said() -> None:
     with pytest.raises(LogError, match="no request"):
-        evaluate_interests(trained("state"), requests([]))
+        evaluate_interests(small_model("state"), requests([]))

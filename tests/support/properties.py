@@ -15,6 +15,14 @@ TOLERANCE = 1e-5
 LENGTHS = [9, 4, 0, 7]
 
 
+def a_layer(kind: type[keras.layers.Layer]) -> keras.layers.Layer:
+    """A fresh attention of four heads, built."""
+    keras.utils.set_random_seed(5)
+    layer = kind(units=16, heads=4)
+    layer(np.zeros((1, 3, 16), np.float32), np.ones((1, 2), bool))
+    return layer
+
+
 def a_batch(model: InterestMigrationModel) -> Arrays:
     return inputs(random_histories(model.catalogue, LENGTHS), model.max_length)
 

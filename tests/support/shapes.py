@@ -10,13 +10,13 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from beartype import beartype
+from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 
 
 def on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """Check a call's annotations by beartype, unless it makes a graph: its sizes are not known yet."""
-    checked = beartype(function)
+    checked = beartype(function, conf=BeartypeConf(is_pep484_tower=True))
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from support.worlds import trained
+from support.worlds import small_model
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from imtlib.baselines.sequential import SequenceBaseline
@@ -224,7 +224,7 @@ def test_a_model_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no model at"):
         load_model(tmp_path / "none.keras")
     path = tmp_path / "model.keras"
-    trained("constant").save(path)
+    small_model("constant").save(path)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ModelFileError, match="not a model that can be read"):
         load_model(path)
@@ -234,17 +234,17 @@ def test_a_model_file_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_format() -> None:
-    config = trained("constant").get_config() | {"format": 0}
+    config = small_model("constant").get_config() | {"format": 0}
     with pytest.raises(ModelFileError, match="format 0"):
         InterestMigrationModel.from_config(config)
 
 
 def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ends in \.keras"):
-        trained("constant").save(tmp_path / "model.h5")
+        small_model("constant").save(tmp_path / "model.h5")
     (tmp_path / "model.keras").write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):
-        trained("constant").save(tmp_path / "model.keras", overwrite=False)
+        small_model("constant").save(tmp_path / "model.keras", overwrite=False)
     assert (tmp_path / "model.keras").read_text() == "mine"
 
 

@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import fields
+from typing import TypeVar, get_args
 
 import keras
 
-from imtlib.attention import ATTENTIONS
 from imtlib.checkpoints import keep_pretrained
+from imtlib.config import Attention, ModelConfig, TrainingConfig
 from imtlib.data.splits import leave_one_out
 from imtlib.datasets.registry import load_dataset
 from imtlib.evaluation.ranking import evaluate
 from imtlib.model import InterestMigrationModel
 from imtlib.training.trainer import fit
 
+Config = TypeVar("Config", ModelConfig, TrainingConfig)
+
 
 def arguments() -> argparse.ArgumentParser:
-    """What can be said on the command line; the defaults are those of the shipped weights of MovieLens-1M."""
+    """Read the command line; the defaults are those of the shipped weights of MovieLens-1M."""
     commands = argparse.ArgumentParser(prog="python -m imtlib")
     parser = commands.add_subparsers(dest="command", required=True).add_parser(
         "train", help="train a model on a data set", description=__doc__
@@ -30,7 +34,7 @@ def arguments() -> argparse.ArgumentParser:
     model.add_argument("--units", type=int, default=148)
     model.add_argument("--layers", type=int, default=2)
     model.add_argument("--heads", type=int, default=4)
-    model.add_argument("--attention", choices=sorted(ATTENTIONS), default="constant")
+    model.add_argument("--attention", choices=sorted(get_args(Attention)), default="constant")
     model.add_argument("--dropout", type=float, default=0.3)
     model.add_argument("--max-length", type=int, default=200, help="events of a history that are read")
     model.add_argument(
@@ -50,7 +54,7 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def command(given: argparse.Namespace) -> str:
-    """The command line that does the same again, wherever it keeps its files."""
+    """Write the command line that does the same again, wherever it keeps its files."""
     shown = []
     for name, value in vars(given).items():
         option = name.replace("_", "-")
@@ -61,29 +65,23 @@ def command(given: argparse.Namespace) -> str:
     return f"python -m imtlib train {given.dataset} {' '.join(shown)}"
 
 
+def chosen(config: type[Config], given: argparse.Namespace) -> Config:
+    """Make a configuration of what was said on the command line."""
+    said = vars(given)
+    return config(**{field.name: said[field.name] for field in fields(config) if field.name in said})
+
+
 def main() -> None:
     """Parse the arguments, train, measure on the test part, and keep the weights."""
     given = arguments().parse_args()
     keras.utils.set_random_seed(given.seed)
     split = leave_one_out(load_dataset(given.dataset))
-    model = InterestMigrationModel.for_log(
-        split.train,
-        units=given.units,
-        layers=given.layers,
-        heads=given.heads,
-        attention=given.attention,
-        dropout=given.dropout,
-        max_length=given.max_length,
-        through_interests=given.through_interests,
-    )
+    model = InterestMigrationModel.for_log(split.train, config=chosen(ModelConfig, given))
     began = time.monotonic()
     history = fit(
         model,
         split,
-        epochs=given.epochs,
-        batch=given.batch,
-        learning_rate=given.learning_rate,
-        seed=given.seed,
+        config=chosen(TrainingConfig, given),
         folder=given.folder.format(dataset=given.dataset, seed=given.seed),
     )
     report = evaluate(model, split.test)

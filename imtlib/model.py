@@ -98,15 +98,9 @@ class InterestMigrationModel(keras.Model):
         self.current_interest.trainable = self.migration_matrix.trainable = chosen.through_interests
 
     @classmethod
-    def for_log(
-        cls,
-        log: BehaviourLog,
-        modalities: Modalities | None = None,
-        config: ModelConfig | None = None,
-        **settings: Any,
-    ) -> Self:
-        """Make a model for the items, scenarios and interests of a log; arguments as the constructor's."""
-        return cls(log.catalogue, modalities, config, **settings)
+    def for_log(cls, log: BehaviourLog, modalities: Modalities | None = None, **chosen: Any) -> Self:
+        """Make a model for the items, scenarios and interests of a log; the rest as the constructor."""
+        return cls(log.catalogue, modalities, **chosen)
 
     @property
     def fused(self) -> FusedItems | None:
@@ -114,7 +108,7 @@ class InterestMigrationModel(keras.Model):
         return self.embedding.item if isinstance(self.embedding.item, FusedItems) else None
 
     def biases(self) -> Tensor:
-        """b, how often each item is chosen whatever came before, float `(N,)`: see `FusedItems.bias`."""
+        """Give b, how often each item is chosen whatever came before, float `(N,)`: see `FusedItems.bias`."""
         own = as_tensor(self.item_bias)
         return own if self.fused is None else self.fused.bias(own)
 
@@ -130,41 +124,33 @@ class InterestMigrationModel(keras.Model):
             `(B, T + 1, K + 1, K)`, `next_interest` `(B, T + 1, K)` and `query` `(B, T + 1, d)`.
             Positions beyond a row's length hold nothing of meaning.
         """
-        state, context = self._encode(batch, training)
-        return self._heads(
-            state, context, batch["item"], batch["request_scenario"], batch["request_gap"], training
-        )
-
-    def _encode(self, batch: dict[str, Tensor], training: bool | None = None) -> tuple[Tensor, Tensor]:
         state = self.states(batch, training)
-        return state, self.attention(state, real_events(batch))
+        return self._heads(state, self.attention(state, real_events(batch)), batch, training)
 
     def states(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
-        """$h_0, \\dots, h_T$ of a batch as `imtlib.data.inputs.inputs` makes it, float `(B, T + 1, d)`."""
+        """Encode a batch of `imtlib.data.inputs.inputs`: $h_0, \\dots, h_T$, float `(B, T + 1, d)`."""
         events = self.embedding(batch["item"], batch["scenario"], batch["behaviour"], batch["gap"])
         return self.encoder(events, self.used_profile(batch["profile"]), training=training)
 
     def used_profile(self, profile: Tensor) -> Tensor:
-        """The part of a profile `(B, P)` that the model reads: all of it, or `(B, 0)`."""
+        """Take the part of a profile `(B, P)` that the model reads: all of it, or `(B, 0)`."""
         return profile if self.config.use_profile else profile[:, :0]
 
     def _heads(
-        self,
-        state: Tensor,
-        context: Tensor,
-        item: Tensor,
-        request_scenario: Tensor,
-        request_gap: Tensor,
-        training: bool | None = None,
+        self, state: Tensor, context: Tensor, batch: Mapping[str, Tensor], training: bool | None = None
     ) -> dict[str, Tensor]:
+        item, request_scenario = batch["item"], batch["request_scenario"]
         if self.config.use_request_time:
-            state = state + self.request_gap(request_gap)
+            state = state + self.request_gap(batch["request_gap"])
         state = self.sharing(state, request_scenario)
         interest_logits = self.interest_points(context, state)
         held = read(partial(ops.take, self._possible, axis=0), item)
         belief = self.current_interest(state, held, ops.sigmoid(interest_logits))
         seen = ops.concatenate([context, state], -1) if self.config.matrix_from_state else context
         matrix = self.migration_matrix(seen, request_scenario)
+        followed = state
+        if self.config.successors:
+            followed = state + self.successors(ops.pad(item + 1, ((0, 0), (1, 0))))
         return {
             "state": state,
             "context": context,
@@ -172,37 +158,26 @@ class InterestMigrationModel(keras.Model):
             "belief": belief,
             "matrix": matrix,
             "next_interest": mix_rows(belief, matrix),
-            "query": self.item_query(context, self._followed(state, item), training=training),
+            "query": self.item_query(context, followed, training=training),
         }
 
-    def _followed(self, state: Tensor, item: Tensor) -> Tensor:
-        """States, with what tends to follow the last item added if the model has it."""
-        if not self.config.successors:
-            return state
-        return state + self.successors(ops.pad(item + 1, ((0, 0), (1, 0))))
-
     def log_p(self, query: Tensor, next_interest: Tensor) -> Tensor:
-        """log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""
+        """Compute log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""
         logits = item_logits(query, self.embedding.item.embeddings, self.biases())
         if self.config.through_interests:
             return items_through_interests(logits, next_interest, self._item_interests)
         return ops.log_softmax(logits, axis=-1)
 
     def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
-        """The joint loss: mean −log p of the next item, plus weighted cross-entropy of the coming interests.
+        """Compute the joint loss: −log p of the next item, plus weighted cross-entropy of coming interests.
 
         Args:
             x: the batch; with `negatives` in it, a sample of the catalogue stands for the whole.
             y: the next item at each position, codes, int `(B, T + 1)`; −1 where nothing is to be learnt.
             y_pred: what `call` returned.
-            sample_weight, training: unused.
+            sample_weight, training: not used.
 
         Returns:
             A scalar, in nats. Only real positions are scored.
@@ -223,7 +198,8 @@ class InterestMigrationModel(keras.Model):
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What `call` returns, at each row's last position alone, `(B, …)`; and `log_p` `(B, N)`."""
-        state, context = self._encode(batch)
+        state = self.states(batch)
+        context = self.attention(state, real_events(batch))
         length = batch["length"]
         # The belief at an item of unknown interest looks one position back: two positions are enough.
         pair = ops.stack([ops.maximum(length - 1, 0), length], axis=1)
@@ -245,7 +221,7 @@ class InterestMigrationModel(keras.Model):
         request_gap: Tensor,
         length: Tensor,
     ) -> dict[str, Tensor]:
-        """The steps after attention, at a history's last position, from that and the one before it.
+        """Run the steps after attention at a history's last position, from that and the one before it.
 
         Args:
             state, context: at the two positions, float `(B, 2, d)`.
@@ -256,7 +232,8 @@ class InterestMigrationModel(keras.Model):
         Returns:
             `call`'s outputs, every part `(B, …)`, and `log_p` `(B, N)`.
         """
-        two = self._heads(state, context, item, request_scenario, request_gap)
+        asked = {"item": item, "request_scenario": request_scenario, "request_gap": request_gap}
+        two = self._heads(state, context, asked)
         last = ops.cast(length > 0, "int32")[:, None]
         ends = {name: at_positions(values, last)[:, 0] for name, values in two.items()}
         return {**ends, "log_p": self.log_p(ends["query"], ends["next_interest"])}
@@ -264,7 +241,7 @@ class InterestMigrationModel(keras.Model):
     def outputs(
         self, histories: Histories, names: tuple[str, ...], batch: int = 256
     ) -> dict[str, Float32Array]:
-        """Chosen outputs of the five steps at each history's end.
+        """Compute chosen outputs of the five steps at each history's end.
 
         Args:
             histories: n histories, of a catalogue equal to the model's.
@@ -289,11 +266,11 @@ class InterestMigrationModel(keras.Model):
         return {name: np.concatenate(values)[back] for name, values in parts.items()}
 
     def score(self, histories: Histories) -> Float32Array:
-        """log p of the next item: float32 `(n, N)`, each row over the whole catalogue, in its order."""
+        """Score the next item by log p, float32 `(n, N)`: each row over the whole catalogue, in its order."""
         return self.outputs(histories, ("log_p",))["log_p"]
 
     def log_z(self, query: Float32Array) -> NDArray[np.float64]:
-        """$\\log Z_{y'}$ of each interest: queries `(n, d)` give `(n, K)`; −∞ for one without items."""
+        """Compute $\\log Z_{y'}$ of each interest: queries `(n, d)` give `(n, K)`; −∞ without items."""
         table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.biases())
         logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
         top = logits.max(axis=1, keepdims=True)
@@ -315,7 +292,7 @@ class InterestMigrationModel(keras.Model):
         policy: Policy | None = None,
         reasons: int = 2,
     ) -> pd.DataFrame:
-        """The best k items for a user of a log, or for a history of its own; each with its reason.
+        """Recommend the best k items for a user of a log, or for a history of its own; each with its reason.
 
         Args:
             log, user: whose events are the history; the names are matched to the model's.
@@ -343,7 +320,7 @@ class InterestMigrationModel(keras.Model):
         """Save weights, settings and catalogue in Keras' format; no user is named in it.
 
         Args:
-            filepath: ends in `.keras`. The file appears at one stroke, when it is whole.
+            filepath: ends in `.keras`. The file appears atomically, when it is whole.
             overwrite: whether a file of this name may be replaced.
             kwargs: as Keras has them.
 
@@ -360,13 +337,13 @@ class InterestMigrationModel(keras.Model):
             super().save(fresh, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, the catalogue as plain lists."""
+        """Give the constructor's arguments, the catalogue as plain lists."""
         known = {} if self.fused is None else {"modalities": self.fused.shapes}
         return {"format": FORMAT, "catalogue": self.catalogue.pack(), **known, **asdict(self.config)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The model of a saved configuration, with fresh weights.
+        """Make the model of a saved configuration, with fresh weights.
 
         Raises:
             ModelFileError: the configuration is of another format.

@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
-import logging
+from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
-import tensorflow as tf
+from support.worlds import random_histories, small_catalogue, trained
 
-import imtlib as imt
+from imtlib.config import ModelConfig
+from imtlib.data.catalogue import Catalogue
+from imtlib.data.inputs import inputs
+from imtlib.errors import ModelFileError
+from imtlib.model import InterestMigrationModel
 
 
-def test_many_models_bring_no_warning_of_retracing(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tf.get_logger(), "propagate", True)  # or the record does not reach the fixture
-    log = imt.simulate(20, 20, 3, events=5)[0]
-    histories = imt.leave_one_out(log).test.histories
-    with caplog.at_level(logging.WARNING):
-        for _ in range(6):
-            model = imt.InterestMigrationModel.for_log(log, units=4)
-            model.score(histories)
-            session = imt.Session(model)
-            session.score(session.start())
-    assert "retracing" not in caplog.text
+def test_a_configuration_and_settings_by_name_are_one(catalogue: Catalogue) -> None:
+    config = ModelConfig(units=8, heads=2)
+    model = InterestMigrationModel(catalogue, config=config, sharing="gate")
+    assert model.config == ModelConfig(units=8, heads=2, sharing="gate")
+    assert InterestMigrationModel.from_config(model.get_config()).config == model.config
+    with pytest.raises(ValueError, match="unknown attention 'most'"):
+        InterestMigrationModel(catalogue, config=config, attention="most")
+    with pytest.raises(TypeError, match="unit"):
+        InterestMigrationModel(catalogue, unit=8)
+
+
+@pytest.mark.parametrize("through_interests", [True, False])
+def test_the_loss_is_multiplied_in_the_models_precision_and_scores_are_not(through_interests: bool) -> None:
+    names, chosen = small_catalogue(), {"units": 16, "through_interests": through_interests}
+    batch = inputs(random_histories(names, [7, 4, 7]), 8)
+    target = np.concatenate([batch["item"], batch["item"][:, :1]], axis=1)
+    drawn = {"negatives": np.arange(8, dtype=np.int32), "log_expected": np.full(8, -0.5, np.float32)}
+    models = []
+    for precision in ("float32", "bfloat16"):
+        keras.utils.set_random_seed(0)
+        models.append(InterestMigrationModel(names, precision=precision, **chosen))
+    outputs = models[0](batch)
+    for given in (batch, {**batch, **drawn}):
+        full, low = (float(model.compute_loss(given, target, outputs)) for model in models)
+        assert 1e-7 < abs(low - full) / full < 1e-2
+    query, interest = outputs["query"][:, 4], outputs["next_interest"][:, 4]
+    np.testing.assert_array_equal(*(model.log_p(query, interest) for model in models))
+
+
+def test_a_model_of_another_format() -> None:
+    config = trained("constant").get_config() | {"format": 0}
+    with pytest.raises(ModelFileError, match="format 0"):
+        InterestMigrationModel.from_config(config)
+
+
+def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ends in \.keras"):
+        trained("constant").save(tmp_path / "model.h5")
+    (tmp_path / "model.keras").write_text("mine")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        trained("constant").save(tmp_path / "model.keras", overwrite=False)
+    assert (tmp_path / "model.keras").read_text() == "mine"

@@ -218,12 +218,7 @@ class SequenceBaseline(keras.Model):
         return own + ops.matmul(self._share, self.interest) if self.config.given_interests else own
 
     def compute_loss(
-        self,
-        x: Any = None,
-        y: Any = None,
-        y_pred: Any = None,
-        sample_weight: Any = None,
-        training: bool = True,
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
         """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
         return direct_loss(x, y, y_pred, self.table(), as_tensor(self.item_bias))

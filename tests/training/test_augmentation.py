@@ -159,19 +159,19 @@ def test_a_reordered_run_is_never_asked_about(log: BehaviourLog) -> None:
                 assert differ[-1] - differ[0] < LENGTH
             asked = (target[row] >= 0) & arrays["learnt"][row]
             for position in np.flatnonzero(asked):
-                # Whatever may be learnt from was foretold from exactly the events before it.
+                # Whatever may be learnt from is predicted from exactly the events before it.
                 assert sorted(now[:position]) == sorted(then[:position])
             assert asked.sum() >= (target[row] >= 0).sum() - LENGTH + 1
-        np.testing.assert_array_equal(target, same)  # what comes is known, also where it is no lesson
+        np.testing.assert_array_equal(target, same)  # what comes is known, also where it is no target
     assert moved > 40
 
 
-def test_what_is_no_lesson_counts_for_nothing_but_the_interests_to_come(log: BehaviourLog) -> None:
+def test_what_is_no_target_counts_for_nothing_but_the_interests_to_come(log: BehaviourLog) -> None:
     arrays, target = epoch(log, Augmentation(reorder=1.0))[0]
     model = InterestMigrationModel.for_log(log, units=8, heads=2, attention="state", dropout=0.0)
     outputs = model(arrays)
     loss = model.compute_loss(arrays, target, outputs)
-    # Another item at a position that is no lesson changes the interests to come of lessons before it alone.
+    # Another item at a position that is no target changes the interests to come before it alone.
     row, position = np.argwhere(~arrays["learnt"] & (target >= 0))[0]
     other = target.copy()
     other[row, position] = (target[row, position] + 1) % len(log.catalogue.items)

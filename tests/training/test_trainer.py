@@ -1,42 +1,79 @@
-"""Fitting goes on where it stopped, to the same bit; files that do not fit are refused."""
+"""Fitting goes on where it stopped, to the same bit; what cannot be fitted is refused, unchanged."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import NoneType, SimpleNamespace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from support.worlds import small_model
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from imtlib.baselines.counting import Popularity
 from imtlib.baselines.sequential import SequenceBaseline
-from imtlib.checkpoints import keep_pretrained, load_model, load_pretrained
-from imtlib.config import Augmentation
+from imtlib.config import Augmentation, TrainingConfig
+from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
-from imtlib.layers.backend import dataset
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
 from imtlib.training import trainer
-from imtlib.training.batches import TrainingBatches
-from imtlib.training.trainer import fit
+from imtlib.training.trainer import fit, warm_cosine
+
+# Too high a rate: the figures go up and down.
+OPTIONS: dict[str, Any] = {"epochs": 4, "batch": 16, "learning_rate": 0.1, "keep": "last", "progress": False}
 
 
 @pytest.fixture(scope="module")
-def split() -> Split:
-    return leave_one_out(simulate(users=48, events=12)[0])
+def log() -> BehaviourLog:
+    return simulate(users=48, events=12)[0]
 
 
-def new_model(split: Split) -> InterestMigrationModel:
+@pytest.fixture(scope="module")
+def split(log: BehaviourLog) -> Split:
+    return leave_one_out(log)
+
+
+def toy(split: Split, **settings: Any) -> SequenceBaseline:
+    """The model whose training graph is made soonest."""
     keras.utils.set_random_seed(1)
-    return InterestMigrationModel.for_log(split.train, units=16, dropout=0.3)
+    return SequenceBaseline.for_log(split.train, encoder="gru", units=8, layers=1, **settings)
+
+
+@dataclass
+class Run:
+    """A toy that was fitted, and what its run left behind."""
+
+    model: SequenceBaseline
+    history: list[dict[str, float]]
+    folder: Path
+    places: Path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return json.loads((self.folder / "run.json").read_text("utf8"))
+
+
+@pytest.fixture(scope="module")
+def run(split: Split, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder, places = tmp_path_factory.mktemp("run"), tmp_path_factory.mktemp("places")
+    watch = [keras.callbacks.CSVLogger(places / "log.csv"), keras.callbacks.TensorBoard(places)]
+    model = toy(split)
+    return Run(model, fit(model, split, folder=folder, callbacks=watch, **OPTIONS), folder, places)
+
+
+def same_weights(one: keras.Model, other: keras.Model) -> bool:
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(mine, theirs) for mine, theirs in pairs)
 
 
 class _Stops(keras.callbacks.Callback):
@@ -52,251 +89,218 @@ class _Stops(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "drawn", [{}, {"negatives": 8, "augmentation": Augmentation(leave_out=0.2, mask=0.2, reorder=0.3)}]
-)
-def test_interrupted_and_resumed_is_the_same_to_the_bit(
-    split: Split, tmp_path: Path, drawn: dict[str, Any]
-) -> None:
-    options = {"epochs": 4, "batch": 16, "learning_rate": 0.01, "progress": False, **drawn}
-    whole = new_model(split)
-    history = fit(whole, split, **options)
+def test_interrupted_and_resumed_is_the_same_to_the_bit(split: Split, run: Run, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fit(new_model(split), split, folder=tmp_path, callbacks=[_Stops()], **options)
-    resumed = new_model(split)
-    assert fit(resumed, split, folder=tmp_path, **options) == history
-    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    with pytest.raises(ModelFileError, match="run with other seed"):
-        fit(new_model(split), split, folder=tmp_path, seed=5, **options)
-
-
-def test_the_whole_catalogue_is_scored_up_to_a_size_and_drawn_from_beyond(
-    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    drawn = {}
-    for whole in (160, 159):
-        monkeypatch.setattr(trainer, "WHOLE", whole)
-        monkeypatch.setattr(trainer, "DRAWN", 32)
-        folder = tmp_path / str(whole)
-        fit(new_model(split), split, epochs=1, folder=folder, progress=False)
-        drawn[whole] = json.loads((folder / "run.json").read_text("utf8"))["settings"]["negatives"]
-    assert len(split.train.catalogue.items) == 160
-    assert drawn == {160: 0, 159: 32}
-
-
-def test_every_epoch_keeps_how_long_it_took(split: Split, tmp_path: Path) -> None:
-    options = {"batch": 16, "folder": tmp_path, "progress": False}
-    with pytest.raises(KeyboardInterrupt):
-        fit(new_model(split), split, epochs=3, callbacks=[_Stops()], **options)
-    before = json.loads((tmp_path / "run.json").read_text("utf8"))["seconds"]
-    fit(new_model(split), split, epochs=3, **options)
+        fit(toy(split), split, folder=tmp_path, callbacks=[_Stops()], **OPTIONS)
+    seconds = json.loads((tmp_path / "run.json").read_text("utf8"))["seconds"]
+    assert len(seconds) == 2
+    resumed = toy(split)
+    assert fit(resumed, split, folder=tmp_path, **OPTIONS) == run.history
+    assert same_weights(resumed, run.model)
     after = json.loads((tmp_path / "run.json").read_text("utf8"))["seconds"]
-    assert len(before) == 2
-    assert after[:2] == before
-    assert len(after) == 3
+    assert after[:2] == seconds
+    assert len(after) == 4
     assert min(after) > 0
 
 
-def test_no_epoch_waits_for_a_tuner(split: Split) -> None:
-    # With one, the end of an epoch has been seen to wait for 40 seconds.
-    data = dataset(TrainingBatches(split.train, 16, 8, 0), 3)
-    assert data.options().autotune.enabled is False
+def test_dropout_augmentation_and_negatives_go_on_to_the_same_bit(split: Split, tmp_path: Path) -> None:
+    change = Augmentation(leave_out=0.2, mask=0.2, reorder=0.3)
+    options = {"epochs": 2, "batch": 24, "negatives": 8, "augmentation": change, "progress": False}
+
+    def new_model() -> InterestMigrationModel:
+        keras.utils.set_random_seed(1)
+        return InterestMigrationModel.for_log(
+            split.train, units=8, dropout=0.3, attention="none", through_interests=False
+        )
+
+    def keep_first(epoch: int, logs: object) -> None:
+        if epoch == 0:
+            shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+
+    watch = keras.callbacks.LambdaCallback(on_epoch_end=keep_first)
+    whole, resumed = new_model(), new_model()
+    history = fit(whole, split, folder=tmp_path / "whole", callbacks=[watch], **options)
+    assert fit(resumed, split, folder=tmp_path / "parts", **options) == history
+    assert same_weights(whole, resumed)
 
 
-def test_what_is_no_lesson_is_seen_and_never_asked_for(split: Split) -> None:
-    log = split.train
-    lessons = np.random.default_rng(0).random(len(log)) < 0.3
-    lessons[log.starts[:-1]] = True  # a user without a lesson has no place in any batch
-    whole, some = (list(TrainingBatches(log, 48, 64, 0, target_mask=chosen)) for chosen in (None, lessons))
-    (inputs, target), (same, also) = whole[0], some[0]
-    np.testing.assert_array_equal(target, also)  # who comes is told to the interest points all the same
-    np.testing.assert_array_equal(inputs["item"], same["item"])
-    assert (same["learnt"] & (also >= 0)).sum() == lessons.sum()
-    for user in range(len(log.users)):
-        asked = also[user, same["learnt"][user] & (also[user] >= 0)]
-        own = slice(log.starts[user], log.starts[user + 1])
-        np.testing.assert_array_equal(asked, log.item[own][lessons[own]])
-    with pytest.raises(ValueError, match=r"target_mask has shape \(3,\)"):
-        TrainingBatches(log, 48, 64, 0, target_mask=lessons[:3])
+def test_a_run_that_is_done_is_only_loaded(split: Split, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = toy(split)
+    monkeypatch.setattr(again, "fit", None)
+    assert fit(again, split, folder=run.folder, **OPTIONS) == run.history
+    assert same_weights(again, run.model)
 
 
-def test_a_batch_without_a_lesson_costs_nothing(split: Split) -> None:
-    model = new_model(split)
-    batch, target = next(iter(TrainingBatches(split.train, 8, 64, 0)))
-    batch["learnt"] = np.zeros(target.shape, bool)
-    assert float(model.compute_loss(batch, target, model(batch))) == 0.0
+def test_patience_ends_a_run(split: Split, run: Run, tmp_path: Path) -> None:
+    figures = [row["NDCG@10"] for row in run.history]
+    stop = next(k for k in range(1, 4) if max(figures[: k + 1]) > figures[k])  # the first that is no better
+    history = fit(toy(split), split, patience=1, **OPTIONS)
+    assert history == run.history[: stop + 1]
 
 
-def test_callbacks_are_handed_the_figures_of_every_epoch(split: Split, tmp_path: Path) -> None:
-    path = tmp_path / "log.csv"
-    history = fit(
-        new_model(split), split, epochs=2, progress=False, callbacks=[keras.callbacks.CSVLogger(path)]
-    )
-    kept = pd.read_csv(path)
+def other(value: Any, hint: Any) -> Any:
+    """Another value that a field may have."""
+    if NoneType in get_args(hint):
+        hint = get_args(hint)[0]
+    if get_origin(hint) is Literal:
+        return next(choice for choice in get_args(hint) if choice != value)
+    if hint is Augmentation:
+        return Augmentation(mask=0.1)
+    if hint is bool:
+        return not value
+    return 3 if value is None else value + (1 if get_args(hint)[0] is int else 0.1)
+
+
+@pytest.mark.parametrize("name", get_type_hints(TrainingConfig))
+def test_a_run_goes_on_with_all_that_it_began_with(split: Split, run: Run, name: str) -> None:
+    began = OPTIONS | {"seed": 0}
+    value = began.get(name, getattr(TrainingConfig(), name))
+    changed = {name: other(value, get_type_hints(TrainingConfig, include_extras=True)[name])}
+    model = toy(split)
+    if name == "modality_dropout":  # it needs something to hide
+        model.fused = SimpleNamespace(present=np.ones((160, 1)), fingerprint=str)
+    with pytest.raises(ModelFileError, match=f"run with other {name}"):
+        fit(model, split, folder=run.folder, **(OPTIONS | changed))
+    assert not model.compiled
+
+
+@pytest.mark.parametrize(
+    ("what", "change"),
+    [
+        ("events", lambda split: replace(split, train=split.train.filter(split.train.user > 0))),
+        ("split", lambda split: replace(split, hash="another")),
+    ],
+)
+def test_a_run_does_not_go_on_with_another_split(
+    split: Split, run: Run, what: str, change: Callable[[Split], Split]
+) -> None:
+    with pytest.raises(ModelFileError, match=f"a run with other {what}"):
+        fit(toy(split), change(split), folder=run.folder, **OPTIONS)
+
+
+def test_a_run_does_not_go_on_with_another_mask_or_model(split: Split, run: Run) -> None:
+    mask = np.arange(len(split.train)) > 0
+    with pytest.raises(ModelFileError, match="a run with other target_mask"):
+        fit(toy(split), split, folder=run.folder, target_mask=mask, **OPTIONS)
+    with pytest.raises(ModelFileError, match="a run with other dropout"):
+        fit(toy(split, dropout=0.5), split, folder=run.folder, **OPTIONS)
+    frozen = toy(split)
+    frozen.item.trainable = False
+    with pytest.raises(ModelFileError, match="a run with other weights"):
+        fit(frozen, split, folder=run.folder, **OPTIONS)
+
+
+def test_callbacks_are_handed_the_figures_of_every_epoch(run: Run) -> None:
+    kept = pd.read_csv(run.places / "log.csv")
     assert list(kept) == ["epoch", "loss", "val_HR@10", "val_NDCG@10"]
     for column in list(kept)[1:]:
-        np.testing.assert_allclose(kept[column], [row[column.removeprefix("val_")] for row in history])
-
-
-def test_tensorboard_shows_the_figures_of_every_epoch(split: Split, tmp_path: Path) -> None:
-    board = keras.callbacks.TensorBoard(tmp_path)
-    history = fit(new_model(split), split, epochs=2, progress=False, callbacks=[board])
+        np.testing.assert_allclose(kept[column], [row[column.removeprefix("val_")] for row in run.history])
     for part, tag, figure in (("train", "epoch_loss", "loss"), ("validation", "epoch_NDCG@10", "NDCG@10")):
-        kept = EventAccumulator(str(tmp_path / part))
-        kept.Reload()
-        shown = [float(tf.make_ndarray(one.tensor_proto)) for one in kept.Tensors(tag)]
-        np.testing.assert_allclose(shown, [row[figure] for row in history], rtol=1e-6)
+        board = EventAccumulator(str(run.places / part))
+        board.Reload()
+        shown = [float(tf.make_ndarray(one.tensor_proto)) for one in board.Tensors(tag)]
+        np.testing.assert_allclose(shown, [row[figure] for row in run.history], rtol=1e-6)
 
 
-def test_the_last_epoch_or_the_best_is_kept(split: Split, tmp_path: Path) -> None:
-    kept = {}
-    for keep in ("best", "last"):
-        model = new_model(split)
-        # Too high a rate: the figures go up and down.
-        history = fit(
-            model, split, epochs=4, learning_rate=0.1, keep=keep, progress=False, folder=tmp_path / keep
-        )
-        kept[keep] = evaluate(model, split.valid)["NDCG@10"]
-    figures = [row["NDCG@10"] for row in history]
-    assert kept["last"] == pytest.approx(figures[-1])
-    assert kept["best"] == pytest.approx(max(figures))
+def test_the_last_epoch_or_the_best_is_kept(split: Split, run: Run) -> None:
+    figures = [row["NDCG@10"] for row in run.history]
+    assert evaluate(run.model, split.valid)["NDCG@10"] == pytest.approx(figures[-1])
+    best = toy(split)
+    assert fit(best, split, **(OPTIONS | {"keep": "best"})) == run.history
+    assert evaluate(best, split.valid)["NDCG@10"] == pytest.approx(max(figures))
     assert max(figures) > figures[-1]
-    with pytest.raises(ValueError, match="unknown keep 'first'"):
-        fit(new_model(split), split, keep="first")
 
 
-def test_windows_hold_each_next_item_once_and_nothing_else(split: Split) -> None:
-    log = split.train
-    batches = TrainingBatches(log, 8, 6, seed=0)
-    for arrays, target in batches:
-        position = np.arange(target.shape[1])
-        assert (target[:, 1:][position[None, 1:] > arrays["length"][:, None]] == -1).all()
-        for row, length in enumerate(arrays["length"]):
-            np.testing.assert_array_equal(target[row, :length][1:], arrays["item"][row, 1:length])
-            window = [*arrays["item"][row, :length], target[row, length]]
-            lives = [log.item[a:b].tolist() for a, b in zip(log.starts[:-1], log.starts[1:], strict=True)]
-            assert any(window == life[k : k + len(window)] for life in lives for k in range(len(life)))
-    first = [target.tolist() for _, target in batches]
-    assert [target.tolist() for _, target in batches] == first
-    batches.epoch = 1
-    assert [target.tolist() for _, target in batches] != first
+def test_the_folder_holds_the_last_and_the_best_epoch(run: Run) -> None:
+    figures = [row["NDCG@10"] for row in run.history]
+    kept = {1 + figures.index(max(figures)), len(figures)}
+    files = {f"epoch-{epoch}.{part}.npz" for epoch in kept for part in ("weights", "optimizer")}
+    assert {path.name for path in run.folder.iterdir()} == {"run.json", *files}
 
 
-def test_users_of_like_length_share_a_batch_or_any_do(split: Split) -> None:
-    log = split.train.filter(split.train.item % (1 + split.train.user % 3) == 0)  # of many lengths
-    spread, seen = {}, {}
-    for like in (True, False):
-        batches = list(TrainingBatches(log, 4, 1000, 0, bucket_by_length=like))
-        lengths = [arrays["length"] for arrays, _ in batches]
-        seen[like] = np.sort(np.concatenate(lengths))
-        spread[like] = np.mean([np.ptp(length) for length in lengths])
-    events = log.lengths
-    np.testing.assert_array_equal(seen[True] + 1, np.sort(events[events > 0]))
-    np.testing.assert_array_equal(seen[True], seen[False])
-    assert spread[True] < 0.25 * spread[False]
-
-
-@pytest.mark.parametrize("name", ["epochs", "batch", "window_length", "max_validation_requests"])
-def test_counts_below_one_are_refused(split: Split, name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name}=0 must be at least 1"):
-        fit(new_model(split), split, **{name: 0})
+def test_the_whole_catalogue_is_scored_up_to_a_size_and_drawn_from_beyond(
+    split: Split, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.record["settings"]["negatives"] == 0
+    monkeypatch.setattr(trainer, "WHOLE", 160)
+    assert len(split.train.catalogue.items) == 160
+    fit(toy(split), split, folder=run.folder, **OPTIONS)  # goes on as it began
+    monkeypatch.setattr(trainer, "WHOLE", 159)
+    monkeypatch.setattr(trainer, "DRAWN", 32)
+    fit(toy(split), split, folder=tmp_path, **(OPTIONS | {"epochs": 1}))
+    assert json.loads((tmp_path / "run.json").read_text("utf8"))["settings"]["negatives"] == 32
 
 
 def test_every_position_that_is_scored_from_is_learnt(split: Split) -> None:
     longest = int(split.train.lengths.max())
-    sasrec = SequenceBaseline.for_log(split.train, units=8, max_length=longest - 2)
+    sasrec = SequenceBaseline.for_log(split.train, units=8, layers=1, max_length=longest - 2)
+    options = {"epochs": 1, "weight_decay": 0.0, "keep": "last", "progress": False}
     with pytest.raises(ValueError, match=f"window_length={longest - 1}"):
-        fit(sasrec, split, epochs=1, window_length=longest - 2, progress=False)
+        fit(sasrec, split, window_length=longest - 2, **options)
     before = np.asarray(sasrec.encoder.position.embeddings).copy()
-    fit(sasrec, split, epochs=1, window_length=longest - 1, weight_decay=0.0, keep="last", progress=False)
+    fit(sasrec, split, window_length=longest - 1, **options)
     assert (np.asarray(sasrec.encoder.position.embeddings) != before).any(axis=1).all()
 
 
-def test_a_run_does_not_go_on_with_other_events(split: Split, tmp_path: Path) -> None:
-    fit(new_model(split), split, epochs=1, folder=tmp_path, progress=False)
-    fewer = replace(split, train=split.train.filter(split.train.user > 0))
-    with pytest.raises(ModelFileError, match="a run with other events"):
-        fit(new_model(split), fewer, epochs=1, folder=tmp_path, progress=False)
+def test_a_lost_loss_ends_the_run(split: Split) -> None:
+    with pytest.raises(FloatingPointError, match=r"at step \d of epoch 1: lower the learning rate"):
+        fit(toy(split), split, **(OPTIONS | {"learning_rate": 1e38}))
 
 
-def test_a_model_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no model at"):
-        load_model(tmp_path / "none.keras")
-    path = tmp_path / "model.keras"
-    small_model("constant").save(path)
-    path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(ModelFileError, match="not a model that can be read"):
-        load_model(path)
-    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
-    with pytest.raises(ModelFileError, match="not an InterestMigrationModel"):
-        load_model(path)
+def nobody_asked(split: Split) -> Split:
+    return replace(split, valid=split.valid.take(np.zeros(0, np.int64)))
 
 
-def test_a_model_of_another_format() -> None:
-    config = small_model("constant").get_config() | {"format": 0}
-    with pytest.raises(ModelFileError, match="format 0"):
-        InterestMigrationModel.from_config(config)
-
-
-def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"ends in \.keras"):
-        small_model("constant").save(tmp_path / "model.h5")
-    (tmp_path / "model.keras").write_text("mine")
-    with pytest.raises(FileExistsError, match="overwrite=True"):
-        small_model("constant").save(tmp_path / "model.keras", overwrite=False)
-    assert (tmp_path / "model.keras").read_text() == "mine"
+def nothing_to_learn(split: Split) -> Split:
+    return replace(split, train=split.train.filter(np.zeros(len(split.train), bool)))
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says"),
+    ("change", "options", "error", "says"),
     [
-        ({"heads": 3}, "heads=3 does not divide units=16"),
-        ({"heads": 3, "attention": "self"}, "heads=3 does not divide units=16"),
-        ({"attention": "most"}, "unknown attention 'most'"),
-        ({"cell": "rnn"}, "unknown cell 'rnn'"),
-        ({"precision": "float16"}, "unknown precision 'float16'"),
-        ({"max_length": 5000}, "max_length=5000"),
+        (lambda split: split.train, {}, TypeError, "BehaviourLog is no split: give leave_one_out"),
+        (nobody_asked, {}, ValueError, "valid part is empty"),
+        (nothing_to_learn, {}, ValueError, "train or valid part is empty"),
+        (None, {"target_mask": np.ones(3, bool)}, ValueError, r"target_mask has shape \(3,\)"),
+        (None, {"modality_dropout": 0.3}, ValueError, r"modality_dropout=0\.3 has nothing to hide"),
+        (None, {"epochs": 0}, ValueError, "epochs=0 must be at least 1"),
+        (None, {"keep": "first"}, ValueError, "unknown keep 'first'"),
+        (None, {"epoch": 3}, TypeError, "epoch"),
+        (None, {"batch": 2.5}, TypeError, "batch=2.5 is a float, and must be a whole number"),
     ],
 )
-def test_settings_that_make_no_model(split: Split, wrong: dict, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
-        InterestMigrationModel.for_log(split.train, **{"units": 16, **wrong})
-
-
-@pytest.mark.parametrize("through_interests", [True, False])
-@pytest.mark.parametrize("negatives", [0, 8])
-def test_the_loss_is_multiplied_in_the_models_precision_and_scores_are_not(
-    split: Split, through_interests: bool, negatives: int
+def test_what_is_refused_changes_nothing(
+    split: Split, change: Any, options: dict[str, Any], error: type[Exception], says: str
 ) -> None:
-    example, target = next(iter(TrainingBatches(split.train, 8, 8, 0, negatives)))
-    losses, scores = [], []
-    for precision in ("float32", "bfloat16"):
-        keras.utils.set_random_seed(0)
-        model = InterestMigrationModel.for_log(
-            split.train, units=16, precision=precision, through_interests=through_interests
-        )
-        losses.append(float(model.compute_loss(example, target, model(example))))
-        scores.append(model.score(split.test.histories))
-    full, low = losses
-    assert 1e-7 < abs(low - full) / full < 1e-2
-    np.testing.assert_array_equal(*scores)
+    model = toy(split)
+    with pytest.raises(error, match=says):
+        fit(model, change(split) if change else split, progress=False, **options)
+    assert not model.compiled
+    assert same_weights(model, toy(split))
 
 
-def test_weights_come_back_for_their_own_catalogue_alone(
-    split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model = new_model(split)
-    keep_pretrained(model, "mine", tmp_path, {"seed": 1})
-    card = (tmp_path / "mine.json").read_text()
-    assert json.loads(card)["seed"] == 1
-    assert not any(f'"{name}"' in card for name in model.catalogue.items)
-    monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: split.train)
-    back = load_pretrained("mine", folder=tmp_path)
-    np.testing.assert_array_equal(back.score(split.test.histories), model.score(split.test.histories))
-    other = simulate(users=48, events=12, world=3)[0]
-    monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: other)
-    with pytest.raises(ModelFileError, match="made for the catalogue"):
-        load_pretrained("mine", folder=tmp_path)
-    with pytest.raises(ModelFileError, match="no trained weights for 'yours'"):
-        load_pretrained("yours", folder=tmp_path)
+def test_a_mask_must_leave_something_to_predict(split: Split) -> None:
+    with pytest.raises(ValueError, match="target_mask leaves no event"):
+        fit(toy(split), split, target_mask=np.zeros(len(split.train), bool))
+
+
+def test_what_is_no_model_of_the_split_is_refused(log: BehaviourLog, split: Split) -> None:
+    with pytest.raises(TypeError, match="a Popularity cannot be fitted"):
+        fit(Popularity(log), split)
+    with pytest.raises(TypeError, match="a Sequential cannot be fitted"):
+        fit(keras.Sequential([keras.layers.Dense(1)]), split)
+    model = toy(leave_one_out(simulate(users=10, events=8, world=1)[0]))
+    with pytest.raises(ModelFileError, match="the split's catalogue is not the model's"):
+        fit(model, split)
+    assert not model.compiled
+
+
+def test_the_rate_rises_for_an_epoch_and_falls_along_a_cosine() -> None:
+    rate = warm_cosine(0.5, steps=10, epochs=3)
+    found = np.array([float(rate(step)) for step in range(31)])
+    assert found[0] == pytest.approx(0.05)
+    np.testing.assert_allclose(np.diff(found[:11]), 0.045, rtol=1e-4)
+    np.testing.assert_allclose(
+        found[10:], 0.25 * (1 + np.cos(np.pi * np.arange(21) / 20)), rtol=1e-5, atol=1e-7
+    )
+    assert float(warm_cosine(0.5, steps=1, epochs=1)(0)) == pytest.approx(0.5)

@@ -48,12 +48,10 @@ class InterestMigrationModel(keras.Model):
         settings: fields of the configuration by name, in place of those of `config`.
 
     Attributes:
-        catalogue, config: as given, complete.
-        max_length: how many of a history's last events are read.
+        catalogue, config, max_length: as given, complete.
 
     Raises:
-        TypeError: the configuration has no such field, or a value is of another type.
-        ValueError: as `imtlib.config.ModelConfig` raises it, or the modalities are of other items.
+        TypeError, ValueError: as `imtlib.config.ModelConfig` has them, or modalities are of other items.
     """
 
     learns_positions = False
@@ -182,30 +180,30 @@ class InterestMigrationModel(keras.Model):
         Returns:
             A scalar, in nats. Only real positions are scored.
         """
+        chosen, bias = self.config, self.biases()
         return joint_loss(
             x,
             y,
             y_pred,
             as_tensor(self.embedding.item.embeddings),
-            self.biases() if self.fused is None else self.fused.offered(self.biases()),
+            bias if self.fused is None else self.fused.offered(bias),
             self._item_interests,
-            self.config.window,
-            self.config.interest_loss_weight,
-            self.config.through_interests,
-            self.config.target_horizon,
-            self.config.precision,
+            chosen.window,
+            chosen.interest_loss_weight,
+            chosen.through_interests,
+            chosen.target_horizon,
+            chosen.precision,
         )
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What `call` returns, at each row's last position alone, `(B, …)`; and `log_p` `(B, N)`."""
         state = self.states(batch)
-        context = self.attention(state, real_events(batch))
         length = batch["length"]
         # The belief at an item of unknown interest looks one position back: two positions are enough.
         pair = ops.stack([ops.maximum(length - 1, 0), length], axis=1)
         return self.ends(
             at_positions(state, pair),
-            at_positions(context, pair),
+            at_positions(self.attention(state, real_events(batch)), pair),
             at_positions(batch["item"], pair[:, :1]),
             at_positions(batch["request_scenario"], pair),
             at_positions(batch["request_gap"], pair),
@@ -275,8 +273,7 @@ class InterestMigrationModel(keras.Model):
         logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
         top = logits.max(axis=1, keepdims=True)
         with np.errstate(divide="ignore"):
-            within: NDArray[np.float64] = top + np.log(np.exp(logits - top) @ self.catalogue.item_interests)
-        return within
+            return top + np.log(np.exp(logits - top) @ self.catalogue.item_interests)
 
     def recommend(
         self,

@@ -15,7 +15,6 @@ import numpy as np
 
 from imtlib.config import TrainingConfig
 from imtlib.data.splits import TRAIN, Split, digest
-from imtlib.errors import ModelFileError
 from imtlib.layers.backend import dataset
 from imtlib.training.batches import TrainingBatches
 from imtlib.training.callbacks import MeasureEpoch, RefuseLostLoss, SeedEpoch
@@ -175,11 +174,8 @@ def _check(model: Trainable, split: Split, config: TrainingConfig) -> None:
         )
     if not isinstance(split, Split):
         raise TypeError(f"a {type(split).__name__} is no split: give leave_one_out(log) or time_split(log)")
-    if model.catalogue.fingerprint != split.train.catalogue.fingerprint:
-        raise ModelFileError(
-            "the split's catalogue is not the model's: their names or interests differ. Make the model with "
-            "for_log(split.train), or carry it over to this catalogue."
-        )
+    fix = "Make the model with for_log(split.train), or carry it over to this catalogue."
+    model.catalogue.require_same(split.train.catalogue, "the model", "the split", fix)
     if not len(split.train) or not len(split.valid):
         raise ValueError("the split's train or valid part is empty: fitting needs both")
     # A position that was never trained must not be scored from.

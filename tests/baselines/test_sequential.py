@@ -106,7 +106,7 @@ def test_it_learns(encoder: str, parts: Split) -> None:
     keras.utils.set_random_seed(0)
     model = SequenceBaseline.for_log(parts.train, **which(encoder), units=16, layers=1, dropout=0.1)
     before = evaluate(model, parts.test)["log loss"]
-    fit(model, parts, epochs=3, batch=16, progress=False)
+    fit(model, parts, epochs=3, batch=16, learning_rate=0.01, progress=False)
     assert evaluate(model, parts.test)["log loss"] < before - 0.05
 
 

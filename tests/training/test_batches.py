@@ -8,13 +8,12 @@ import pytest
 from imtlib.data.log import BehaviourLog
 from imtlib.layers.backend import dataset
 from imtlib.model import InterestMigrationModel
-from imtlib.simulation.simulator import simulate
 from imtlib.training.batches import TrainingBatches
 
 
-@pytest.fixture(scope="module")
-def log() -> BehaviourLog:
-    return simulate(users=48, events=12)[0]
+@pytest.fixture
+def log(small_log: BehaviourLog) -> BehaviourLog:
+    return small_log
 
 
 def test_windows_hold_each_next_item_once_and_nothing_else(log: BehaviourLog) -> None:

@@ -112,7 +112,7 @@ def test_of_an_item_with_modalities_the_vector_of_its_id_is_counted() -> None:
 
 
 def test_what_cannot_be_counted_is_refused(cliques: imt.BehaviourLog) -> None:
-    with pytest.raises(ModelFileError, match="not the model's"):
+    with pytest.raises(ModelFileError, match="not that of the model"):
         count_vectors(fresh(cliques, 4), log_of([("u", "a"), ("u", "b")]))
     with pytest.raises(ValueError, match="choose fewer units"):
         count_vectors(fresh(cliques, units=24), cliques)

@@ -37,7 +37,7 @@ def test_the_share_that_is_hidden() -> None:
 
 class _Stops(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        if self.model.optimizer.iterations == 7:
+        if self.model.optimizer.iterations == 4:
             raise KeyboardInterrupt
 
 
@@ -45,12 +45,14 @@ def test_hidden_and_resumed_is_the_same_to_the_bit(small_split: Split, tmp_path:
     image = np.random.default_rng(0).normal(size=(len(small_split.train.catalogue.items), 5))
     told = describe(small_split.train, vectors={"image": image})
 
+    small = {"units": 8, "dropout": 0.3, "attention": "none", "through_interests": False}
+
     def new_model() -> InterestMigrationModel:
         keras.utils.set_random_seed(1)
-        return InterestMigrationModel.for_log(small_split.train, told, units=8, heads=2, dropout=0.3)
+        return InterestMigrationModel.for_log(small_split.train, told, **small)
 
     options = {
-        "epochs": 3,
+        "epochs": 2,
         "batch": 16,
         "learning_rate": 0.01,
         "max_validation_requests": 9,

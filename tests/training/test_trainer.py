@@ -20,7 +20,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from imtlib.baselines.counting import Popularity
 from imtlib.baselines.sequential import SequenceBaseline
 from imtlib.config import Augmentation, TrainingConfig
-from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import ModelFileError
 from imtlib.evaluation.ranking import evaluate
@@ -34,13 +33,8 @@ OPTIONS: dict[str, Any] = {"epochs": 4, "batch": 16, "learning_rate": 0.1, "keep
 
 
 @pytest.fixture(scope="module")
-def log() -> BehaviourLog:
-    return simulate(users=48, events=12)[0]
-
-
-@pytest.fixture(scope="module")
-def split(log: BehaviourLog) -> Split:
-    return leave_one_out(log)
+def split(small_split: Split) -> Split:
+    return small_split
 
 
 def toy(split: Split, **settings: Any) -> SequenceBaseline:
@@ -284,13 +278,13 @@ def test_a_mask_must_leave_something_to_predict(split: Split) -> None:
         fit(toy(split), split, target_mask=np.zeros(len(split.train), bool))
 
 
-def test_what_is_no_model_of_the_split_is_refused(log: BehaviourLog, split: Split) -> None:
+def test_what_is_no_model_of_the_split_is_refused(split: Split) -> None:
     with pytest.raises(TypeError, match="a Popularity cannot be fitted"):
-        fit(Popularity(log), split)
+        fit(Popularity(split.train), split)
     with pytest.raises(TypeError, match="a Sequential cannot be fitted"):
         fit(keras.Sequential([keras.layers.Dense(1)]), split)
     model = toy(leave_one_out(simulate(users=10, events=8, world=1)[0]))
-    with pytest.raises(ModelFileError, match="the split's catalogue is not the model's"):
+    with pytest.raises(ModelFileError, match="the catalogue of the split is not that of the model"):
         fit(model, split)
     assert not model.compiled
 

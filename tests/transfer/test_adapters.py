@@ -97,18 +97,15 @@ def test_a_direct_softmax_has_no_matrix_to_adapt() -> None:
     assert moved.model.item_bias.trainable
 
 
-def test_counts_by_hand() -> None:
-    moved, _ = there()
-    whole = sum(int(np.prod(variable.shape)) for variable in moved.model.weights)
-    new = adapt(moved, "all").new
+def test_counts_by_hand(adapted: dict[str, Adapted]) -> None:
+    everything, lora, norms = (adapted[how].counts for how in ("all", "lora", "norms"))
+    whole = sum(variable.size for variable in adapted["all"].before)
     # Two items, each with a row, a bias and a successors' row; a scenario with a row, a gate's row and a
     # matrix of 6 rows and 5 columns; a row and a column of the common matrix and of each known scenario's,
     # less what both share; a row and a column of the low rank; in two heads, a column and a bias.
-    by_hand = 2 * (8 + 1 + 8) + (8 + 8 + 6 * 5) + (1 + 3) * (5 + 6 - 1) + (8 + 8) + (16 + 1) + (8 + 1)
-    assert new == by_hand
-    assert adapt(there()[0], "all") == Counts(whole, whole - new, new)
-    assert adapt(there()[0], "all").share == 1.0
-    lora, norms = adapt(there()[0], "lora", rank=1), adapt(there()[0], "norms")
+    new = 2 * (8 + 1 + 8) + (8 + 8 + 6 * 5) + (1 + 3) * (5 + 6 - 1) + (8 + 8) + (16 + 1) + (8 + 1)
+    assert everything == Counts(whole, whole - new, new)
+    assert everything.share == 1.0
     assert norms.trained < lora.trained < whole - new
     assert lora.all > whole
 
@@ -140,12 +137,11 @@ def test_a_folder_is_of_one_adaptation(adapted: dict[str, Adapted]) -> None:
         imt.fit(other.model, split, folder=adapted["norms"].folder / "whole", **FITTING)
 
 
-def test_what_cannot_be_asked() -> None:
+def test_what_cannot_be_asked(adapted: dict[str, Adapted]) -> None:
+    carried = adapted["norms"].carried
     with pytest.raises(ValueError, match="unknown how='some'"):
-        adapt(there()[0], "some")
+        adapt(carried, "some")
     with pytest.raises(ValueError, match="rank=0"):
-        adapt(there()[0], "lora", rank=0)
-    twice, _ = there()
-    adapt(twice, "norms")
+        adapt(carried, "lora", rank=0)
     with pytest.raises(ValueError, match="adapted before"):
-        adapt(twice, "lora")
+        adapt(carried, "lora")

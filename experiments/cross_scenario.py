@@ -1,75 +1,51 @@
-"""The models of migration between scenarios; `python -m experiments.cross_scenario` trains what is missing.
+"""Cross-scenario: the models of migration between scenarios, kept where `imtlib.load_pretrained` finds them.
 
-Each learns from a fresh log of `imtlib.datasets.simulated.between`. Their weights go to
-`data/pretrained`, where `imtlib.load_pretrained` finds them by name, such as `between-migration-seed0`.
+Each learns from a fresh log of `imtlib.datasets.simulated.between`.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-from typing import Any
-
-import keras
 
 import imtlib as imt
+from experiments.recipes import SMALL
+from experiments.runner import Options, many
 from imtlib.checkpoints import keep_pretrained
 from imtlib.datasets.simulated import between
 
-OUT = Path("data/pretrained")
-SMALL: dict[str, Any] = {"units": 24, "heads": 2, "attention": "state", "dropout": 0.1}
-SEES: dict[str, Any] = {**SMALL, "rank": 24, "matrix_from_state": True, "sharing": "gate"}
-FITTING: dict[str, Any] = {
-    "epochs": 10,
-    "batch": 16,
-    "learning_rate": 0.01,
-    "keep": "last",
-    "max_validation_requests": 200,
-}
+BLIND = SMALL.changed({"epochs": 10}, units=24, dropout=0.1)
+SEES = BLIND.changed(rank=24, matrix_from_state=True, sharing="gate")
 MODELS = {
     **{f"between-migration-seed{seed}": (1.0, SEES, seed) for seed in range(3)},
     **{f"between-none-seed{seed}": (0.0, SEES, seed) for seed in range(3)},
     # What the matrix lacks to tell which scenario is left: one part of it, the other, or both.
-    "between-none-blind-seed0": (0.0, SMALL, 0),
-    "between-none-state-seed0": (0.0, {**SEES, "sharing": "none"}, 0),
-    "between-none-gate-seed0": (0.0, {**SEES, "matrix_from_state": False}, 0),
-    "between-none-star-seed0": (0.0, {**SEES, "sharing": "star"}, 0),
+    "between-none-blind-seed0": (0.0, BLIND, 0),
+    "between-none-state-seed0": (0.0, SEES.changed(sharing="none"), 0),
+    "between-none-gate-seed0": (0.0, SEES.changed(matrix_from_state=False), 0),
+    "between-none-star-seed0": (0.0, SEES.changed(sharing="star"), 0),
 }
-"""By name: how much migrates, the settings of the model, the seed of log and model."""
+"""By name: how much migrates, the recipe of the model, the seed of log and model."""
+WEIGHTS = {"type": Path, "default": Path("data/pretrained"), "help": "folder of the weights"}
+OPTIONS: Options = {"--model": many(MODELS), "--results": WEIGHTS}
+PATH = "{model}"
 
 
-def train(name: str, migration: float, settings: dict[str, Any], seed: int) -> None:
-    """Train one model on a fresh log, both by the seed, and keep its weights."""
+def run(model: str, results: Path, folder: Path) -> None:
+    """Train one model on a fresh log, both by the seed, and keep its weights with their card."""
+    migration, recipe, seed = MODELS[model]
     split = imt.leave_one_out(between(migration, seed)[0])
-    keras.utils.set_random_seed(seed)
-    model = imt.InterestMigrationModel.for_log(split.train, **settings)
-    began = time.monotonic()
-    history = imt.fit(model, split, **FITTING, seed=seed, progress=False)
-    report = imt.evaluate(model, split.test)
+    made, row = recipe.train(split, seed, folder)
+    report = imt.evaluate(made, split.test)
     about = {
         "dataset": "simulated-between",
-        "command": "python -m experiments.cross_scenario",
+        "command": f"python -m experiments cross-scenario --model {model}",
         "log": f"imtlib.datasets.simulated.between({migration}, {seed})",
-        "fitting": FITTING,
+        "fitting": row["fitting"],
         "seed": seed,
         "split": split.hash,
-        "history": history,
+        "history": row["history"],
         "test": {metric: report[metric] for metric in ("HR@10", "NDCG@10", "log loss")},
-        "minutes": round((time.monotonic() - began) / 60, 1),
+        "minutes": row["minutes"],
         "terms": "Free: the log is simulated.",
     }
-    keep_pretrained(model, name, OUT, about)
-    print(name, about["test"], about["minutes"], "minutes", flush=True)
-
-
-def main() -> None:
-    """Train what has no weights yet, one after another."""
-    for name, (migration, settings, seed) in MODELS.items():
-        if (OUT / f"{name}.json").exists():
-            print(f"{name} is there already. To train it again, move it away.")
-        else:
-            train(name, migration, settings, seed)
-
-
-if __name__ == "__main__":
-    main()
+    keep_pretrained(made, model, results, about)

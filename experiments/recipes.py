@@ -1,163 +1,103 @@
-"""What the benchmark runs: splits, models and ablations by name, each with its settings."""
+"""Recipes: splits, models and ablations by name, each with how it is made and trained."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
-from imtlib.baselines.counting import Popularity, RecentPopularity, SmoothedTransitions, Transitions
-from imtlib.baselines.sequential import SequenceBaseline
-from imtlib.config import Augmentation
-from imtlib.data.log import BehaviourLog
-from imtlib.data.splits import Split, leave_one_out, time_split
-from imtlib.evaluation.ablations import (
-    interests_from_behaviour,
-    shuffled_interests,
-    with_interests,
-    without_scenarios,
-)
-from imtlib.evaluation.ranking import Scorer
-from imtlib.model import InterestMigrationModel
+import imtlib as imt
+from experiments.record import Result
+from imtlib.config import Augmentation, TrainingConfig
+from imtlib.data.splits import Split
+from imtlib.evaluation import ablations
 from imtlib.training.per_scenario import each_for_log, fit_each
-from imtlib.training.trainer import fit
 
-SPLITS: dict[str, Callable[[BehaviourLog], Split]] = {
-    "leave-one-out": leave_one_out,
-    "time": lambda log: time_split(log, 0.9),
-}
-"""By name. The time split tests on what came after nine tenths of all events."""
-FITTED_BY_SPLIT: dict[str, dict[str, Any]] = {
-    "leave-one-out": {},
-    # What is asked about is later than all lessons, and a model that is trained on foretells it worse: the
-    # validation requests, which are later too, say when to stop.
-    "time": {"keep": "best"},
-}
-"""What of `Recipe.fitting` is otherwise on a split, whatever the model."""
-
-
-def _as_given(split: Split, seed: int) -> Split:
-    return split
-
-
-def _shuffled(split: Split, seed: int) -> Split:
-    return with_interests(split, shuffled_interests(split.train.catalogue, seed))
-
-
-def _untold(split: Split, seed: int) -> Split:
-    return without_scenarios(split)
-
-
-def _from_behaviour(split: Split, seed: int) -> Split:
-    return with_interests(split, interests_from_behaviour(split.train, seed))
+Settings = Mapping[str, Any]
+Prepare = Callable[[Split, int], Split]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model of the benchmark is made.
+    """How a model is made and trained.
 
     Attributes:
         make: gives the model for a training log.
         settings: arguments of `make`.
-        fitting: arguments of `fit`; `None` for what only counts.
+        training: how it is trained; `None` for what only counts.
         prepare: what is done to the split first, with the seed.
-        fit: what fits it, `imtlib.training.trainer.fit` or one that is called like it.
+        begin: what is done to the fresh model, with the training log.
+        fit: what fits it, `imtlib.fit` or one that is called like it.
     """
 
-    make: Callable[..., Scorer]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    fitting: Mapping[str, Any] | None = None
-    prepare: Callable[[Split, int], Split] = _as_given
-    fit: Callable[..., list[dict[str, float]]] = fit
+    make: Callable[..., Any] = imt.InterestMigrationModel.for_log
+    settings: Settings = field(default_factory=dict)
+    training: TrainingConfig | None = None
+    prepare: Prepare = lambda split, seed: split
+    begin: Callable[[Any, imt.BehaviourLog], None] = lambda model, log: None
+    fit: Callable[..., list[dict[str, float]]] = imt.fit
+
+    def changed(self, training: Settings | None = None, **settings: Any) -> Recipe:
+        """Give the same recipe with something changed of its training, if it has one, and of its settings."""
+        trained = None if self.training is None else replace(self.training, **(training or {}))
+        return replace(self, training=trained, settings={**self.settings, **settings})
+
+    def train(self, split: Split, seed: int, folder: Path, **more: Any) -> tuple[Any, Result]:
+        """Make a model and fit it, with further arguments of `fit`; a run that was interrupted goes on.
+
+        Returns:
+            The model; and, for the result file, its settings, those of its training, what it took, and what
+            each epoch reached.
+        """
+        keras.utils.set_random_seed(seed)
+        resumed = sum(len(record["history"]) for record in _records(folder))
+        began, used = time.monotonic(), time.process_time()
+        model = self.make(split.train, **self.settings)
+        self.begin(model, split.train)
+        history: list[dict[str, float]] = []
+        if self.training is not None:
+            how = {"config": replace(self.training, seed=seed), "folder": folder, **more}
+            history = self.fit(model, split, **how)
+        seconds, processor = time.monotonic() - began, time.process_time() - used
+        if resumed:
+            seconds = sum(sum(record.get("seconds", ())) for record in _records(folder))
+        return model, {
+            "settings": asdict(model.config) if hasattr(model, "config") else dict(self.settings),
+            "fitting": self.training and asdict(self.training),
+            "resumed after epoch": resumed,
+            "minutes": round(seconds / 60, 2),
+            "processor minutes": round(processor / 60, 2),
+            "history": history,
+        }
 
 
-OURS = {"units": 148, "layers": 2, "dropout": 0.3}
-SEES: dict[str, Any] = {"rank": 24, "matrix_from_state": True}
-# Small batches, so that twenty epochs are many steps. The last epoch is kept: chosen by a thousand requests,
-# one of the middle was taken for the best.
-FITTED: dict[str, Any] = {
-    "epochs": 20,
-    "batch": 16,
-    "learning_rate": 0.002,
-    "keep": "last",
-    "max_validation_requests": 1000,
+def _records(folder: Path) -> list[Result]:
+    """What `fit` keeps of its epochs in a folder, or of several models in folders within."""
+    return [json.loads(record.read_text("utf8")) for record in sorted(folder.rglob("run.json"))]
+
+
+SPLITS: dict[str, Callable[[imt.BehaviourLog], Split]] = {
+    "leave-one-out": imt.leave_one_out,
+    "time": lambda log: imt.time_split(log, 0.9),
 }
-LONGER = {**FITTED, "epochs": 40}
-# As many steps and lessons as the longer ones.
-LONG_WINDOWS = {**FITTED, "window_length": 200, "batch": 8}
-LONG_WINDOWS_DECAY = {**LONG_WINDOWS, "weight_decay": 0.3}
-PUBLISHED_SASREC = {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.1}
-# As published: little dropout, no decay, large batches of any users, up to a hundred epochs, the best by the
-# validation requests. Windows of 201 events have 200 to be read: each position is learnt.
-LONG: dict[str, Any] = {
-    "epochs": 100,
-    "batch": 128,
-    "window_length": 201,
-    "learning_rate": 0.001,
-    "weight_decay": 0.0,
-    "bucket_by_length": False,
-    "keep": "best",
-    "max_validation_requests": 10_000,
-}
+"""By name. The time split tests on what came after nine tenths of all events."""
 
 
-def _ours(
-    prepare: Callable[[Split, int], Split] = _as_given,
-    fitting: Mapping[str, Any] = MappingProxyType(FITTED),
-    **settings: Any,
-) -> Recipe:
-    return Recipe(InterestMigrationModel.for_log, {**OURS, **SEES, **settings}, fitting, prepare)
+def _shuffled(split: Split, seed: int) -> Split:
+    return ablations.with_interests(split, ablations.shuffled_interests(split.train.catalogue, seed))
 
 
-def _baseline(fitting: Mapping[str, Any], **settings: Any) -> Recipe:
-    return Recipe(SequenceBaseline.for_log, settings, fitting)
+def _from_behaviour(split: Split, seed: int) -> Split:
+    return ablations.with_interests(split, ablations.interests_from_behaviour(split.train, seed))
 
 
-MODELS = {
-    "popularity": Recipe(Popularity),
-    "recent-popularity": Recipe(RecentPopularity),
-    "transitions": Recipe(Transitions),
-    "smoothed-transitions": Recipe(SmoothedTransitions),
-    "gru": _baseline(FITTED, encoder="gru", **OURS),
-    "gru-long-windows-decay": _baseline(LONG_WINDOWS_DECAY, encoder="gru", **OURS),
-    "sasrec": _baseline(LONG, **PUBLISHED_SASREC),
-    # As wide as ours, with its dropout, and trained as our best: it reads 200 events of windows of 201.
-    "sasrec-long-windows-decay": _baseline(
-        {**LONG_WINDOWS_DECAY, "window_length": 201}, encoder="sasrec", heads=1, **OURS
-    ),
-    "sasrec-interests": _baseline(LONG, **PUBLISHED_SASREC, given_interests=True),
-    "direct": _ours(through_interests=False),
-    "direct-decay": _ours(fitting={**FITTED, "weight_decay": 0.5}, through_interests=False),
-    "direct-long-windows-decay": _ours(fitting=LONG_WINDOWS_DECAY, through_interests=False),
-    "migration": _ours(),
-    "migration-longer": _ours(fitting=LONGER),
-    "migration-long-windows": _ours(fitting=LONG_WINDOWS),
-    "migration-long-windows-decay": _ours(fitting=LONG_WINDOWS_DECAY),
-    "migration-no-attention": _ours(attention="none"),
-    "migration-one-layer": _ours(layers=1),
-    "migration-64-wide": _ours(units=64),
-    # Without dropout the films are soon learnt by heart: the best epoch is kept, by all validation requests.
-    "migration-no-dropout": _ours(
-        fitting={**FITTED, "keep": "best", "max_validation_requests": 10_000}, dropout=0.0
-    ),
-    "migration-decay-0.1": _ours(fitting={**FITTED, "weight_decay": 0.1}),
-    "migration-decay-0.5": _ours(fitting={**FITTED, "weight_decay": 0.5}),
-    "migration-any-lengths": _ours(fitting={**FITTED, "bucket_by_length": False}),
-    "migration-one-task": _ours(interest_loss_weight=0.0),
-    "migration-bfloat16": _ours(precision="bfloat16"),
-    "migration-context": _ours(rank=8, matrix_from_state=False),
-    "migration-request-time": _ours(use_request_time=True),
-    "migration-request-time-longer": _ours(fitting=LONGER, use_request_time=True),
-    "migration-shuffled": _ours(_shuffled),
-    "migration-learnt": _ours(_from_behaviour),
-}
-"""The models of the benchmark, by the name that `--model` takes."""
-
-
-def _fewer_users(share: float) -> Callable[[Split, int], Split]:
+def _fewer_users(share: float) -> Prepare:
     """Learn from a share of the users alone; the requests stay those of all."""
 
     def prepare(split: Split, seed: int) -> Split:
@@ -167,74 +107,119 @@ def _fewer_users(share: float) -> Callable[[Split, int], Split]:
     return prepare
 
 
-def _small(
-    prepare: Callable[[Split, int], Split] = _as_given,
-    fitting: Mapping[str, Any] = MappingProxyType({}),
-    **settings: Any,
-) -> Recipe:
-    small = {"units": 48, "heads": 2, "attention": "state", "dropout": 0.2, **settings}
-    fitted = {
-        "epochs": 12,
-        "batch": 16,
-        "learning_rate": 0.01,
-        "keep": "last",
-        "max_validation_requests": 200,
-        **fitting,
-    }
-    return Recipe(InterestMigrationModel.for_log, small, fitted, prepare)
+# Small batches, so that twenty epochs are many steps. The last epoch is kept: chosen by a thousand requests,
+# one of the middle was taken for the best.
+LAST = TrainingConfig(keep="last", max_validation_requests=1000)
+FITTED = replace(LAST, epochs=20, batch=16, learning_rate=0.002)
+# As many steps and training targets as twice the epochs.
+LONG_WINDOWS = {"window_length": 200, "batch": 8}
+LONG_WINDOWS_DECAY = {**LONG_WINDOWS, "weight_decay": 0.3}
+WIDE = {"units": 148, "layers": 2, "dropout": 0.3}
+OURS = Recipe(settings={**WIDE, "rank": 24, "matrix_from_state": True}, training=FITTED)
+GRU = Recipe(imt.SequenceBaseline.for_log, {"encoder": "gru", **WIDE}, FITTED)
+# As published: little dropout, no decay, large batches of any users, up to a hundred epochs, the best by the
+# validation requests. Windows of 201 events have 200 to be read: each position is learnt.
+PUBLISHED = TrainingConfig(epochs=100, batch=128, window_length=201, learning_rate=0.001, weight_decay=0.0)
+SASREC = Recipe(
+    imt.SequenceBaseline.for_log,
+    {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.1},
+    replace(PUBLISHED, bucket_by_length=False),
+)
+FLOORS = {"popularity": Recipe(imt.Popularity), "smoothed-transitions": Recipe(imt.SmoothedTransitions)}
+"""What learns nothing but counts."""
+MODELS = {
+    **FLOORS,
+    "recent-popularity": Recipe(imt.RecentPopularity),
+    "transitions": Recipe(imt.Transitions),
+    "gru": GRU,
+    "gru-long-windows-decay": GRU.changed(LONG_WINDOWS_DECAY),
+    "sasrec": SASREC,
+    # As wide as ours, with its dropout, and trained as our best: it reads 200 events of windows of 201.
+    "sasrec-long-windows-decay": GRU.changed(
+        {**LONG_WINDOWS_DECAY, "window_length": 201}, encoder="sasrec", heads=1
+    ),
+    "sasrec-interests": SASREC.changed(given_interests=True),
+    "direct": OURS.changed(through_interests=False),
+    "direct-decay": OURS.changed({"weight_decay": 0.5}, through_interests=False),
+    "direct-long-windows-decay": OURS.changed(LONG_WINDOWS_DECAY, through_interests=False),
+    "migration": OURS,
+    "migration-longer": OURS.changed({"epochs": 40}),
+    "migration-long-windows": OURS.changed(LONG_WINDOWS),
+    "migration-long-windows-decay": OURS.changed(LONG_WINDOWS_DECAY),
+    "migration-no-attention": OURS.changed(attention="none"),
+    "migration-one-layer": OURS.changed(layers=1),
+    "migration-64-wide": OURS.changed(units=64),
+    # Without dropout the films are soon overfitted: the best epoch is kept, by all validation requests.
+    "migration-no-dropout": OURS.changed({"keep": "best", "max_validation_requests": 10_000}, dropout=0.0),
+    "migration-decay-0.1": OURS.changed({"weight_decay": 0.1}),
+    "migration-decay-0.5": OURS.changed({"weight_decay": 0.5}),
+    "migration-any-lengths": OURS.changed({"bucket_by_length": False}),
+    "migration-one-task": OURS.changed(interest_loss_weight=0.0),
+    "migration-bfloat16": OURS.changed(precision="bfloat16"),
+    "migration-context": OURS.changed(rank=8, matrix_from_state=False),
+    "migration-request-time": OURS.changed(use_request_time=True),
+    "migration-request-time-longer": OURS.changed({"epochs": 40}, use_request_time=True),
+    "migration-shuffled": replace(OURS, prepare=_shuffled),
+    "migration-learnt": replace(OURS, prepare=_from_behaviour),
+}
+"""The models of the benchmark, which are run if none is named."""
 
-
+SMALL = Recipe(
+    settings={"units": 48, "heads": 2, "attention": "state", "dropout": 0.2},
+    training=replace(LAST, epochs=12, batch=16, learning_rate=0.01, max_validation_requests=200),
+)
+BEST = {"keep": "best", "max_validation_requests": 1000}
 ABLATIONS = {
-    "small": _small(),
-    "small-direct": _small(through_interests=False),
-    "small-shuffled": _small(_shuffled),
-    "small-no-attention": _small(attention="none"),
-    "small-constant-query": _small(attention="constant"),
-    "small-self-attention": _small(attention="self"),
-    "small-lstm": _small(cell="lstm"),
-    "small-one-task": _small(interest_loss_weight=0.0),
-    "small-no-dropout": _small(dropout=0.0),
-    "small-no-dropout-best": _small(fitting={"keep": "best", "max_validation_requests": 1000}, dropout=0.0),
-    "small-no-decay": _small(fitting={"weight_decay": 0.0}),
-    **{f"small-decay-{decay:g}": _small(fitting={"weight_decay": decay}) for decay in (0.1, 0.3, 1.0, 3.0)},
-    "small-any-lengths": _small(fitting={"bucket_by_length": False}),
-    "small-crop-8": _small(fitting={"window_length": 8}),
-    # As many lessons as in twelve epochs of windows of 64.
-    "small-crop-8-longer": _small(fitting={"window_length": 8, "epochs": 56}),
-    "small-leave-out": _small(fitting={"augmentation": Augmentation(leave_out=0.1)}),
-    "small-substitute": _small(fitting={"augmentation": Augmentation(substitute=0.1)}),
-    "small-mask": _small(fitting={"augmentation": Augmentation(mask=0.1)}),
-    "small-reorder": _small(fitting={"augmentation": Augmentation(reorder=0.5)}),
-    "small-sampled": _small(fitting={"negatives": 256}),
-    # Fewer users make shorter epochs, so there are more; the best is kept, before all is learnt by heart.
-    "small-users-10": _small(
-        _fewer_users(0.1), {"epochs": 60, "keep": "best", "max_validation_requests": 1000}
-    ),
-    "small-users-30": _small(
-        _fewer_users(0.3), {"epochs": 30, "keep": "best", "max_validation_requests": 1000}
-    ),
+    "small": SMALL,
+    "small-direct": SMALL.changed(through_interests=False),
+    "small-shuffled": replace(SMALL, prepare=_shuffled),
+    "small-no-attention": SMALL.changed(attention="none"),
+    "small-constant-query": SMALL.changed(attention="constant"),
+    "small-self-attention": SMALL.changed(attention="self"),
+    "small-lstm": SMALL.changed(cell="lstm"),
+    "small-one-task": SMALL.changed(interest_loss_weight=0.0),
+    "small-no-dropout": SMALL.changed(dropout=0.0),
+    "small-no-dropout-best": SMALL.changed(BEST, dropout=0.0),
+    "small-no-decay": SMALL.changed({"weight_decay": 0.0}),
+    **{f"small-decay-{decay:g}": SMALL.changed({"weight_decay": decay}) for decay in (0.1, 0.3, 1.0, 3.0)},
+    "small-any-lengths": SMALL.changed({"bucket_by_length": False}),
+    "small-crop-8": SMALL.changed({"window_length": 8}),
+    # As many training targets as in twelve epochs of windows of 64.
+    "small-crop-8-longer": SMALL.changed({"window_length": 8, "epochs": 56}),
+    "small-leave-out": SMALL.changed({"augmentation": Augmentation(leave_out=0.1)}),
+    "small-substitute": SMALL.changed({"augmentation": Augmentation(substitute=0.1)}),
+    "small-mask": SMALL.changed({"augmentation": Augmentation(mask=0.1)}),
+    "small-reorder": SMALL.changed({"augmentation": Augmentation(reorder=0.5)}),
+    "small-sampled": SMALL.changed({"negatives": 256}),
+    # Fewer users make shorter epochs, so there are more; the best is kept, before all is overfitted.
+    "small-users-10": replace(SMALL.changed({**BEST, "epochs": 60}), prepare=_fewer_users(0.1)),
+    "small-users-30": replace(SMALL.changed({**BEST, "epochs": 30}), prepare=_fewer_users(0.3)),
 }
 """A small model, and the same with one thing changed: what each part buys."""
 
 
-def _way(prepare: Callable[[Split, int], Split] = _as_given, **settings: Any) -> Recipe:
-    # These logs are soon learnt by heart, most of all one scenario of them: few epochs, the best is kept.
-    return _small(prepare, {"epochs": 6, "keep": "best", "max_validation_requests": 1000}, **settings)
-
-
-def common_matrix(log: BehaviourLog, **settings: Any) -> InterestMigrationModel:
-    """A model whose scenarios have one matrix A in common and no $B^{s}$ of their own: it stays at zero."""
-    model = InterestMigrationModel.for_log(log, **settings)
+def common_matrix(log: imt.BehaviourLog, **settings: Any) -> imt.InterestMigrationModel:
+    """Make a model whose scenarios have one matrix A in common: the own $B^{s}$ of each stays at zero."""
+    model = imt.InterestMigrationModel.for_log(log, **settings)
     model.migration_matrix.by_scenario.trainable = False
     return model
 
 
+# These logs are soon overfitted, most of all one scenario of them: few epochs, the best is kept.
+SHARED = SMALL.changed({**BEST, "epochs": 6})
 WAYS = {
-    "each": replace(_way(), make=each_for_log, fit=fit_each),
-    "untold": _way(_untold),
-    "shared": _way(),
-    "shared-gate-common-matrix": replace(_way(sharing="gate"), make=common_matrix),
-    "shared-gate": _way(sharing="gate"),
-    "shared-star": _way(sharing="star"),
+    "each": replace(SHARED, make=each_for_log, fit=fit_each),
+    "untold": replace(SHARED, prepare=lambda split, seed: ablations.without_scenarios(split)),
+    "shared": SHARED,
+    "shared-gate-common-matrix": replace(SHARED.changed(sharing="gate"), make=common_matrix),
+    "shared-gate": SHARED.changed(sharing="gate"),
+    "shared-star": SHARED.changed(sharing="star"),
 }
 """Ways to serve several scenarios: one model each, one that is told no scenario, and four that share."""
+_FOLLOWERS = Recipe(settings=WIDE, training=LAST)
+FOLLOWERS = {
+    "migration": _FOLLOWERS,
+    "migration-successors": _FOLLOWERS.changed(rank=24, matrix_from_state=True, successors=True),
+}
+"""Two runs of an earlier recipe: larger batches, a higher rate."""
+RECIPES = {**FOLLOWERS, **MODELS, **ABLATIONS, **WAYS}

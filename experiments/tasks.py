@@ -1,65 +1,59 @@
-"""What each task gives the others: `python -m experiments.tasks --seed 0 1 2`.
+"""Tasks: what each gives the others, with more or less weight on the coming interest points.
 
-The small model on the simulated log, with more or less weight on the coming interest points, and without the
-way through interests. Each is asked about people whose events it has never seen, in the world it has learnt:
-for items, for interest points, and for how far its matrix lies from the true one. One file a run goes to
-`experiments/results/tasks/`; a run that has its file is left alone.
+The small model on the simulated log. Each is asked about people whose events it has never seen, in the world
+it has learnt: for items, for interest points, and for how far its matrix lies from the true one.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
-from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
-from experiments.benchmark import machine, write
-from experiments.recipes import ABLATIONS
+import imtlib as imt
+from experiments.recipes import SMALL
+from experiments.record import Result
+from experiments.runner import SEEDS, Options, many
 from imtlib.analysis.interest_metrics import average_precision
 from imtlib.analysis.transitions import distance, learnt_transition
-from imtlib.baselines.counting import Popularity
-from imtlib.data.log import BehaviourLog
-from imtlib.data.splits import leave_one_out
-from imtlib.evaluation.ranking import evaluate
-from imtlib.model import InterestMigrationModel
 from imtlib.simulation.bayes_predictor import BestPredictor, share_of_achievable
-from imtlib.simulation.simulator import simulate
 from imtlib.simulation.truth import Truth
-from imtlib.training.trainer import fit
 
-BALANCES: dict[str, dict[str, Any]] = {
-    "points-0": {"interest_loss_weight": 0.0},
-    "points-0.1": {"interest_loss_weight": 0.1},
-    "points-1": {"interest_loss_weight": 1.0},
-    "points-10": {"interest_loss_weight": 10.0},
-    "points-100": {"interest_loss_weight": 100.0},
-    # Items have no say in what both tasks share.
-    "points-1000000": {"interest_loss_weight": 1e6},
-    "no-transition": {"through_interests": False},
+# With a million, items have no say in what both tasks share.
+WEIGHTS = (0, 0.1, 1, 10, 100, 1_000_000)
+BALANCES = {
+    **{f"points-{weight}": SMALL.changed(interest_loss_weight=float(weight)) for weight in WEIGHTS},
+    "no-transition": SMALL.changed(through_interests=False),
 }
+OPTIONS: Options = {"--model": many(BALANCES), **SEEDS}
+PATH = "tasks/{model}-seed{seed}"
 
 
-def items(model: InterestMigrationModel, people: BehaviourLog, truth: Truth) -> dict[str, float]:
-    """The last event of each of these people: its rank, and the share of the achievable log loss."""
-    split = leave_one_out(people)
-    found, floor, best = (
-        evaluate(one, split.test) for one in (model, Popularity(split.train), BestPredictor(truth))
-    )
-    loss, ends = found["log loss"], (floor["log loss"], best["log loss"])
+def run(model: str, seed: int, folder: Path) -> Result:
+    """Train one balance, and ask it about new people."""
+    split = imt.leave_one_out(imt.simulate()[0])
+    made, row = BALANCES[model].train(split, seed, folder)
+    people, truth = imt.simulate(400, seed=1)
     return {
-        "NDCG@10": found["NDCG@10"],
-        "log loss": loss,
-        "share of the achievable": share_of_achievable(loss, *ends),
+        "hash": split.hash,
+        "items": items(made, people, truth),
+        "points": points(made, people),
+        "matrix, total variation": None if model == "no-transition" else matrix(made, people, truth),
+        **row,
     }
 
 
-def points(model: InterestMigrationModel, people: BehaviourLog) -> dict[str, float]:
-    """Which interests the five events hold that come after the tenth."""
+def items(model: imt.InterestMigrationModel, people: imt.BehaviourLog, truth: Truth) -> dict[str, float]:
+    """Ask for the last event of each of these people: its rank, and the share of the achievable log loss."""
+    split = imt.leave_one_out(people)
+    scorers = (model, imt.Popularity(split.train), BestPredictor(truth))
+    found, *ends = (imt.evaluate(scorer, split.test) for scorer in scorers)
+    share = share_of_achievable(found["log loss"], *(end["log loss"] for end in ends))
+    return {"NDCG@10": found["NDCG@10"], "log loss": found["log loss"], "share of the achievable": share}
+
+
+def points(model: imt.InterestMigrationModel, people: imt.BehaviourLog) -> dict[str, float]:
+    """Ask which interests the five events hold that come after the tenth."""
     tenth = people.starts[:-1] + 10
     logits = model.outputs(people.histories_before(tenth), ("interest_logits",))["interest_logits"]
     held = people.catalogue.item_interests[people.item]
@@ -71,59 +65,11 @@ def points(model: InterestMigrationModel, people: BehaviourLog) -> dict[str, flo
     }
 
 
-def matrix(model: InterestMigrationModel, people: BehaviourLog, truth: Truth) -> float:
-    """Mean total variation of a row of the matrix from the true one, over all scenarios."""
+def matrix(model: imt.InterestMigrationModel, people: imt.BehaviourLog, truth: Truth) -> float:
+    """Measure the mean total variation of a row of the matrix from the true one, over all scenarios."""
     rows = len(people.catalogue.interests)
     apart = [
         distance(learnt_transition(model, people, name)[:rows], truth.mean_transition(people, name)[:rows])
         for name in people.catalogue.scenarios
     ]
     return float(np.mean(apart))
-
-
-def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
-    """Train one balance, and ask it about new people."""
-    split = leave_one_out(simulate()[0])
-    small = ABLATIONS["small"]
-    keras.utils.set_random_seed(seed)
-    model = InterestMigrationModel.for_log(split.train, **{**small.settings, **BALANCES[name]})
-    began = time.monotonic()
-    history = fit(model, split, **(small.fitting or {}), seed=seed, folder=folder, progress=False)
-    people, truth = simulate(400, seed=1)
-    return {
-        "model": name,
-        "seed": seed,
-        "settings": asdict(model.config),
-        "fitting": small.fitting,
-        "hash": split.hash,
-        "items": items(model, people, truth),
-        "points": points(model, people),
-        "matrix, total variation": matrix(model, people, truth) if model.config.through_interests else None,
-        "minutes": round((time.monotonic() - began) / 60, 2),
-        "machine": machine(),
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "versions": {package: version(package) for package in ("tensorflow", "keras", "numpy", "imtlib")},
-        "history": history,
-    }
-
-
-def main() -> None:
-    """Run what has no file yet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=BALANCES, nargs="+", default=list(BALANCES))
-    parser.add_argument("--seed", type=int, nargs="+", default=[0])
-    parser.add_argument("--results", type=Path, default=Path("experiments/results/tasks"))
-    parser.add_argument("--runs", type=Path, default=Path("runs/tasks"))
-    given = parser.parse_args()
-    for seed in given.seed:
-        for name in given.model:
-            path = given.results / f"{name}-seed{seed}.json"
-            if not path.exists():
-                found = run(name, seed, given.runs / f"{name}-seed{seed}")
-                write(found, path)
-                shown = (found["items"], found["points"], found["matrix, total variation"])
-                print(path, *shown, f"{found['minutes']} minutes", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What one side did while the others waited.
-
-    Attributes:
-        seconds: how long it took.
-        steps: training steps, or calls.
-        events: real targets that were learnt from; 0 where there are none.
-    """
+class Turn(NamedTuple):
+    """What one side did while the others waited: seconds, steps or calls, and real targets learnt from."""
 
     seconds: float
-    steps: int
+    steps: int = 1
     events: int = 0
 
 
@@ -30,76 +22,61 @@ Side = Callable[[], Turn]
 
 
 def note(text: str) -> None:
-    """One line on stderr, so that whoever waits sees how far it is."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-    sys.stderr.flush()
+    """Write one line to stderr, so that whoever waits sees how far it is."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
 def short(value: float) -> float:
-    """A figure to four digits."""
+    """Round a figure to four digits."""
     return float(f"{value:.4g}")
 
 
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """Median, quartiles and number of measured values, to four digits."""
-    low, middle, high = np.percentile(values, [25, 50, 75])
-    return {"median": short(middle), "quartiles": [short(low), short(high)], "measured": len(values)}
+def spread(values: Iterable[float]) -> dict[str, Any]:
+    """Give median, quartiles and number of measured values."""
+    measured = list(values)
+    low, middle, high = (short(value) for value in np.percentile(measured, [25, 50, 75]))
+    return {"median": middle, "quartiles": [low, high], "measured": len(measured)}
 
 
-def alternate(sides: Mapping[str, Side], rounds: int) -> dict[str, list[Turn]]:
-    """Let every side warm up once, then let them take turns.
-
-    Each round begins with another side, so that none always comes after the same one.
-
-    Args:
-        sides: by name, what does one turn.
-        rounds: turns of each side that are counted.
-
-    Returns:
-        By name, the turns in order.
-    """
-    for name, side in sides.items():
-        turn = side()
-        note(f"  warm: {name}, {turn.steps} steps in {turn.seconds:.2f} s")
-    names, turns = list(sides), {name: list[Turn]() for name in sides}
-    for k in range(rounds):
-        first = k % len(names)
-        for name in names[first:] + names[:first]:
-            turns[name].append(sides[name]())
-        note(f"  round {k + 1} of {rounds}: " + ", ".join(f"{n} {turns[n][-1].seconds:.2f} s" for n in names))
-    return turns
-
-
-def rates(turns: Sequence[Turn]) -> dict[str, Any]:
-    """Milliseconds a step, steps a second and, where events are counted, events a second."""
-    found: dict[str, Any] = {
-        "steps/s": spread([turn.steps / turn.seconds for turn in turns]),
-        "ms/step": spread([1000 * turn.seconds / turn.steps for turn in turns]),
-    }
-    if turns[0].events:
-        found["events/s"] = spread([turn.events / turn.seconds for turn in turns])
-        found["events/step"] = short(turns[0].events / turns[0].steps)
-    return found
-
-
-def ratio(one: Sequence[Turn], other: Sequence[Turn]) -> dict[str, Any]:
-    """How many times as many events a second `one` learns from as `other`, round by round."""
-    return spread(
-        [
-            (a.events / a.seconds) / (b.events / b.seconds)
-            for a, b in zip(one, other, strict=True)
-            if a.events and b.events
-        ]
-    )
-
-
-def timed(call: Callable[[], object], steps: int = 1, events: int = 0) -> Side:
-    """A side that makes a call `steps` times and takes the time."""
+def timed(call: Callable[[], object]) -> Side:
+    """Make a side of a call."""
 
     def turn() -> Turn:
         began = time.perf_counter()
-        for _ in range(steps):
-            call()
-        return Turn(time.perf_counter() - began, steps, events)
+        call()
+        return Turn(time.perf_counter() - began)
 
     return turn
+
+
+def alternate(sides: Mapping[str, Side], rounds: int) -> dict[str, list[Turn]]:
+    """Let every side warm up once, then take turns, so that none always comes after the same one."""
+    warm = {name: side().seconds for name, side in sides.items()}
+    note(f"  seconds while warming up: {warm}")
+    names, turns = list(sides), {name: list[Turn]() for name in sides}
+    for k in range(rounds):
+        for name in names[k % len(names) :] + names[: k % len(names)]:
+            turns[name].append(sides[name]())
+        note(f"  round {k + 1} of {rounds}: { ({name: short(turns[name][-1].seconds) for name in names}) }")
+    return turns
+
+
+def per_step(turns: Iterable[Turn]) -> dict[str, Any]:
+    """Give milliseconds a step or call."""
+    return spread(1000 * turn.seconds / turn.steps for turn in turns)
+
+
+def rates(turns: Sequence[Turn]) -> dict[str, Any]:
+    """Give milliseconds a step, and steps and events a second."""
+    return {
+        "steps/s": spread(turn.steps / turn.seconds for turn in turns),
+        "ms/step": per_step(turns),
+        "events/s": spread(turn.events / turn.seconds for turn in turns),
+        "events/step": short(turns[0].events / turns[0].steps),
+    }
+
+
+def ratio(one: Sequence[Turn], other: Sequence[Turn]) -> dict[str, Any]:
+    """Give how many times as many events a second `one` learns from as `other`, round by round."""
+    both = zip(one, other, strict=True)
+    return spread((a.events / a.seconds) / (b.events / b.seconds) for a, b in both)

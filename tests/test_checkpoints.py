@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from support.worlds import trained
+from support.worlds import small_model
 
 from imtlib.checkpoints import keep_pretrained, load_model, load_pretrained
 from imtlib.data.histories import nobody
@@ -23,7 +23,7 @@ def test_a_model_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no model at"):
         load_model(tmp_path / "none.keras")
     path = tmp_path / "model.keras"
-    trained("constant").save(path)
+    small_model("constant").save(path)
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ModelFileError, match="not a model that can be read"):
         load_model(path)
@@ -68,5 +68,5 @@ def test_weights_come_back_for_their_own_catalogue_alone(
     monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: other)
     with pytest.raises(ModelFileError, match=r"made for the catalogue .* fetch it again"):
         load_pretrained("mine", folder=tmp_path)
-    with pytest.raises(ModelFileError, match="no trained weights for 'yours'"):
+    with pytest.raises(ModelFileError, match="no small_model weights for 'yours'"):
         load_pretrained("yours", folder=tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from support.worlds import random_histories, small_catalogue, trained
+from support.worlds import random_histories, small_catalogue, small_model
 
 from imtlib.config import ModelConfig
 from imtlib.data.catalogue import Catalogue
@@ -46,15 +46,15 @@ def test_the_loss_is_multiplied_in_the_models_precision_and_scores_are_not(throu
 
 
 def test_a_model_of_another_format() -> None:
-    config = trained("constant").get_config() | {"format": 0}
+    config = small_model("constant").get_config() | {"format": 0}
     with pytest.raises(ModelFileError, match="format 0"):
         InterestMigrationModel.from_config(config)
 
 
 def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"ends in \.keras"):
-        trained("constant").save(tmp_path / "model.h5")
+        small_model("constant").save(tmp_path / "model.h5")
     (tmp_path / "model.keras").write_text("mine")
     with pytest.raises(FileExistsError, match="overwrite=True"):
-        trained("constant").save(tmp_path / "model.keras", overwrite=False)
+        small_model("constant").save(tmp_path / "model.keras", overwrite=False)
     assert (tmp_path / "model.keras").read_text() == "mine"

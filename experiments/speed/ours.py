@@ -61,7 +61,12 @@ class Setup:
     def gru(self, through_interests: bool, seed: int = 0, **settings: Any) -> imt.InterestMigrationModel:
         """Make our model as it is compared: one layer, two heads, 128 units."""
         keras.utils.set_random_seed(seed)
-        how = {"units": self.size(128, 8), "layers": 1, "heads": 2, "through_interests": through_interests}
+        how: dict[str, Any] = {
+            "units": self.size(128, 8),
+            "layers": 1,
+            "heads": 2,
+            "through_interests": through_interests,
+        }
         return imt.InterestMigrationModel.for_log(self.split.train, **how, **settings)
 
     def sasrec(self, seed: int = 0, **settings: Any) -> imt.SequenceBaseline:

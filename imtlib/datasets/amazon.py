@@ -7,21 +7,21 @@ reads any pair of domains in the same form.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
 from imtlib.data.tables import LATEST
-from imtlib.datasets.download import Download, WebFolder, fetch
-from imtlib.datasets.text_lines import line_error, read_text, text_lines
+from imtlib.datasets.download import Download, WebFolder
+from imtlib.datasets.log_cache import parsed_once
+from imtlib.datasets.text_lines import line_error, read_text, refuse, text_lines
 from imtlib.errors import LogError
 
-EVENT = re.compile(r"([0-9]+)\|(-?[0-9]+)")
+EVENT = r"^([0-9]+)\|(-?[0-9]+)$"
 
 FOOD_KITCHEN = Download(
     title="Amazon Food and Kitchen",
@@ -44,7 +44,7 @@ FOOD_KITCHEN = Download(
 
 
 def amazon_food_kitchen() -> BehaviourLog:
-    """Amazon Food and Kitchen: 7,144 users, 28,095 items, 173,548 reviews, of the years 2000 to 2014.
+    """Load Amazon Food and Kitchen: 7,144 users, 28,095 items, 173,548 reviews, from 2000 to 2014.
 
     Every user has at least five reviews in either domain and fifty at most in all. Times are days, and
     within a day the items ascend, so the order of such events means nothing: see
@@ -56,14 +56,14 @@ def amazon_food_kitchen() -> BehaviourLog:
     Raises:
         DownloadError: the files are not in the cache and cannot be fetched.
     """
-    folder = fetch(FOOD_KITCHEN)
-    return read_domains(folder / "afk_50_preprocessed.txt", folder / "map_item_50.txt")
+    events, items = FOOD_KITCHEN.files
+    return parsed_once(FOOD_KITCHEN, lambda folder: read_domains(folder / events, folder / items))
 
 
 def read_domains(
     interactions: str | Path, items: str | Path | int, domains: Sequence[str] = ("food", "kitchen")
 ) -> BehaviourLog:
-    """A log from a file in the form of ABXI: one line a user, `user item|time item|time …`.
+    """Read a log from a file in the form of ABXI: one line a user, `user item|time item|time …`.
 
     Times are whole seconds since 1970 (UTC). Events of one second keep the order of the file. Nothing is
     known of an item but its domain, which is its one interest, as it is the scenario of every event on it.
@@ -81,60 +81,48 @@ def read_domains(
 
     Raises:
         LogError: a file is empty or not in this form, a user has no event or two lines, or an item is not
-            in the JSON file. The message names the file, the line or entry, the event and the mend.
+            in the JSON file. The message names the file, the line or entry, the event and the fix.
         FileNotFoundError: there is no such file.
     """
     path = Path(interactions)
-    events = list(_events(path))
+    events = _events(path)
     if isinstance(items, int):
-        known, where = _parted({event.item for event in events}, items, domains), "the items"
+        known, where = _parted(set(events["item"]), items, domains), "the items"
     else:
         known, where = _read_items(Path(items), domains), Path(items).name
-    for event in events:
-        if event.item not in known:
-            problem = f"item {event.item} is not in {where}. Add its name and domain there."
-            raise line_error(path, event.line, event.place, problem)
-    table = pd.DataFrame(
-        [(event.user, *known[event.item], "review", event.time) for event in events],
-        columns=["user", "item", "scenario", "behaviour", "time"],
-    )
-    names = pd.DataFrame(known.values(), columns=["item", "interests"])
+    problem = f"item {{item}} is not in {where}. Add its name and domain there."
+    refuse(path, events[~events["item"].isin(list(known))], problem)
+    names = pd.DataFrame(list(known.values()), list(known), ["item", "interests"])
+    named = names.loc[events["item"]].set_axis(events.index)
+    table = events.assign(item=named["item"], scenario=named["interests"], behaviour="review")
     names["interests"] = [[domain] for domain in names["interests"]]
     return read_log(table, items=names)
 
 
-class _Event(NamedTuple):
-    line: int
-    place: str
-    user: str
-    item: int
-    time: int
-
-
-def _events(path: Path) -> Iterator[_Event]:
-    lines: dict[str, int] = {}
-    for line, (user, *words) in text_lines(path):
-        if user in lines:
-            problem = f"{user!r} has line {lines[user]} already. Put all events of a user on one line."
-            raise line_error(path, line, "user", problem)
-        if not words:
-            problem = f"{user!r} has no event, as item|time after the name. Add one or take the line out."
-            raise line_error(path, line, "user", problem)
-        lines[user] = line
-        for count, word in enumerate(words, start=1):
-            place = f"event {count}"
-            parts = EVENT.fullmatch(word)
-            if parts is None:
-                problem = f"{word!r} is not item|time, two whole numbers such as 821|1381536000. Mend it."
-                raise line_error(path, line, place, problem)
-            item, time = int(parts[1]), int(parts[2])
-            if abs(time) > LATEST:
-                problem = (
-                    f"{time} seconds is not a time near ours; it looks like milliseconds or finer. Divide "
-                    f"all times by 1,000 (milliseconds), 1,000,000 or 1,000,000,000."
-                )
-                raise line_error(path, line, place, problem)
-            yield _Event(line, place, user, item, time)
+def _events(path: Path) -> pd.DataFrame:
+    """User, item (a whole number) and time of each event, with its line and its place in the line."""
+    words = text_lines(path)
+    user, count = words.str[0], words.str.len() - 1
+    for line in user.index[user.duplicated()]:
+        first = user.index[user == user[line]][0]
+        problem = f"{user[line]!r} has line {first} already. Put all events of a user on one line."
+        raise line_error(path, line, "user", problem)
+    for line in count.index[count == 0]:
+        problem = f"{user[line]!r} has no event, as item|time after the name. Add one or take the line out."
+        raise line_error(path, line, "user", problem)
+    events = words.str[1:].explode().rename("word").rename_axis("line").reset_index()
+    events["user"] = user.repeat(count.tolist()).to_numpy()
+    events["place"] = "event " + (events.groupby("line").cumcount() + 1).astype("str")
+    events[["item", "time"]] = events["word"].astype("str").str.extract(EVENT)
+    problem = "{word!r} is not item|time, two whole numbers such as 821|1381536000. Fix it."
+    refuse(path, events[events["item"].isna()], problem)
+    problem = (
+        "{time} seconds is not a time near ours; it looks like milliseconds or finer. Divide all times by "
+        "1,000 (milliseconds), 1,000,000 or 1,000,000,000."
+    )
+    refuse(path, events[events["time"].astype("float64").abs() > LATEST], problem)
+    # Whole numbers of any size: one too large for an array is only an item that is not known.
+    return events.assign(item=[int(item) for item in events["item"]], time=events["time"].astype("int64"))
 
 
 _Items = dict[int, tuple[str, str]]
@@ -172,9 +160,9 @@ def _read_items(path: Path, domains: Sequence[str]) -> _Items:
 
 
 def _checked(path: Path, name: str, value: Any, domains: Sequence[str]) -> tuple[int, str]:
-    """The number of an item and the name of its domain."""
+    """The number of an item and the name of its domain, if its entry is right."""
     if not isinstance(value, list) or [type(part) for part in value] != [int, int]:
-        problem = f"{value!r} is not [item, domain], two whole numbers such as [821, 0]. Mend it."
+        problem = f"{value!r} is not [item, domain], two whole numbers such as [821, 0]. Fix it."
     elif not name.strip():
         problem = "the name of the item is blank. Fill it in."
     elif not 0 <= value[1] < len(domains):

@@ -71,18 +71,21 @@ class Download:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the environment variable IMTLIB_CACHE, else the user's cache folder."""
+    """Find where downloads are kept: the environment variable IMTLIB_CACHE, else the user's cache folder."""
     chosen = os.environ.get("IMTLIB_CACHE")
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("imtlib")
 
 
 def fetch(wanted: Download) -> Path:
-    """The folder that holds the files, each of which has the SHA-256 it must have.
+    """Fetch files into the cache, unless they are there already, each with the SHA-256 it must have.
 
-    They are fetched if they are not there, or not as they should be. Two runs at once fetch them once.
+    Two runs at once fetch them once.
 
     Args:
         wanted: what to fetch.
+
+    Returns:
+        The folder that holds them.
 
     Raises:
         DownloadError: no source could be reached or gave the right files, the mirror has the data set's

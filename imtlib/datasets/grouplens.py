@@ -12,7 +12,7 @@ TITLE = re.compile(r"(.*)\((.*)\)\s*")
 
 
 def official_1m(archive: ZipFile) -> Mapping[str, bytes]:
-    """`ml-1m.inter`, `.item` and `.user` from `ml-1m.zip`.
+    """Convert `ml-1m.zip` into `ml-1m.inter`, `.item` and `.user`.
 
     Args:
         archive: holds `ml-1m/ratings.dat`, `movies.dat` and `users.dat`, fields separated by `::`.
@@ -45,7 +45,7 @@ def official_1m(archive: ZipFile) -> Mapping[str, bytes]:
 
 
 def official_100k(archive: ZipFile) -> Mapping[str, bytes]:
-    """`ml-100k.inter`, `.item` and `.user` from `ml-100k.zip`.
+    """Convert `ml-100k.zip` into `ml-100k.inter`, `.item` and `.user`.
 
     Args:
         archive: holds `ml-100k/u.data` (tabs), and `u.item`, `u.user` and `u.genre` (bars).

@@ -14,20 +14,23 @@ from pathlib import Path
 
 from imtlib.errors import DownloadError
 
-MEND = "Mend or unset the environment variable IMTLIB_MIRROR."
+FIX = "Fix or unset the environment variable IMTLIB_MIRROR."
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
+    """Compute the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mirror_folder(dataset: str) -> Path | None:
-    """Where the mirror has a data set; None if there is no mirror, or nothing of this data set in it.
+    """Find a data set in the mirror.
 
     Args:
         dataset: name of its folder.
+
+    Returns:
+        The folder; None if there is no mirror, or nothing of this data set in it.
 
     Raises:
         DownloadError: IMTLIB_MIRROR names no folder.
@@ -37,12 +40,12 @@ def mirror_folder(dataset: str) -> Path | None:
         return None
     mirror = Path(chosen).expanduser()
     if not mirror.is_dir():
-        raise DownloadError(f"IMTLIB_MIRROR names {chosen!r}, which is no folder. {MEND}")
+        raise DownloadError(f"IMTLIB_MIRROR names {chosen!r}, which is no folder. {FIX}")
     return mirror / dataset if (mirror / dataset).is_dir() else None
 
 
 def by_hash(folder: Path) -> dict[str, Path]:
-    """The files of a folder by their SHA-256.
+    """List the files of a folder by their SHA-256.
 
     Args:
         folder: files in folders inside it are not looked at.
@@ -53,11 +56,11 @@ def by_hash(folder: Path) -> dict[str, Path]:
     try:
         return {sha256(path): path for path in sorted(folder.iterdir()) if path.is_file()}
     except OSError as error:
-        raise DownloadError(f"the mirror {folder} cannot be read ({error}). {MEND}") from error
+        raise DownloadError(f"the mirror {folder} cannot be read ({error}). {FIX}") from error
 
 
 def chosen_files(folder: Path, held: Mapping[str, Path], wanted: Mapping[str, str]) -> dict[str, Path]:
-    """The wanted files among those of a folder.
+    """Choose the wanted files among those of a folder.
 
     Args:
         folder: in the mirror.
@@ -74,6 +77,6 @@ def chosen_files(folder: Path, held: Mapping[str, Path], wanted: Mapping[str, st
     if absent:
         found = [f"  {path.name}: found SHA-256 {digest}" for digest, path in held.items()]
         lines = [f"the mirror {folder} lacks these files:", *absent, "It holds:", *(found or ["  nothing"])]
-        mend = f"Put the right files there, under any name. {MEND}"
-        raise DownloadError("\n".join([*lines, mend]))
+        fix = f"Put the right files there, under any name. {FIX}"
+        raise DownloadError("\n".join([*lines, fix]))
     return {name: held[right] for name, right in wanted.items()}

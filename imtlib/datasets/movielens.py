@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from zipfile import ZipFile
 
 import pandas as pd
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
-from imtlib.datasets.download import Download, DownloadSource, fetch
+from imtlib.datasets.download import Download, DownloadSource
 from imtlib.datasets.grouplens import official_1m, official_100k
+from imtlib.datasets.log_cache import parsed_once
 
 TERMS = (
     "Terms of GroupLens: no redistribution, no commercial use; cite Harper & Konstan (2015), "
@@ -84,7 +86,7 @@ ML_100K = Download(
 
 
 def movielens_1m() -> BehaviourLog:
-    """MovieLens-1M without rare items: 6,040 users, 3,416 items, 999,611 events, of the years 2000 to 2003.
+    """Load MovieLens-1M without rare items: 6,040 users, 3,416 items, 999,611 events, from 2000 to 2003.
 
     Users and items with fewer than 5 events, counted once on the raw file, are left out, as is usual where
     next-item models are compared on it. Events of one second keep the order of the raw file.
@@ -97,11 +99,11 @@ def movielens_1m() -> BehaviourLog:
     Raises:
         DownloadError: the files are not in the cache and cannot be fetched.
     """
-    return _load(ML_1M, "ml-1m").keep_frequent(5)
+    return parsed_once(ML_1M, lambda folder: _parse(folder, "ml-1m").keep_frequent(5))
 
 
 def movielens_100k() -> BehaviourLog:
-    """MovieLens-100K, whole: 943 users, 1,682 items, 100,000 events, of the years 1997 and 1998.
+    """Load MovieLens-100K, whole: 943 users, 1,682 items, 100,000 events, of the years 1997 and 1998.
 
     Returns:
         The log. Items and users are named by number; items have the features `title` and `year`, users `age`
@@ -110,12 +112,10 @@ def movielens_100k() -> BehaviourLog:
     Raises:
         DownloadError: the files are not in the cache and cannot be fetched.
     """
-    return _load(ML_100K, "ml-100k")
+    return parsed_once(ML_100K, lambda folder: _parse(folder, "ml-100k"))
 
 
-def _load(wanted: Download, stem: str) -> BehaviourLog:
-    folder = fetch(wanted)
-
+def _parse(folder: Path, stem: str) -> BehaviourLog:
     def table(kind: str, names: list[str]) -> pd.DataFrame:
         path = folder / f"{stem}.{kind}"
         # quoting=3: a quotation mark in a title is only that.

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from imtlib.data.atomic import whole
 from imtlib.data.log import BehaviourLog
 from imtlib.simulation.simulator import simulate
 from imtlib.simulation.truth import Truth
@@ -24,12 +24,16 @@ SIZE: dict[str, Any] = {"users": 1000, "items": 160, "interests": 8, "scenarios"
 
 
 def small() -> tuple[BehaviourLog, Truth]:
-    """The log in `data/simulated-small`, and its truth: 1,200 users, 160 items, 8 interests, 5 scenarios."""
+    """Simulate the log in `data/simulated-small`.
+
+    Returns:
+        The log and its truth: 1,200 users, 160 items, 8 interests, 5 scenarios.
+    """
     return simulate()
 
 
 def late(last: int = 4) -> BehaviourLog:
-    """A log of three scenarios, the third of which began to keep its log late.
+    """Simulate a log of three scenarios, the third of which began to keep its log late.
 
     Of what a user did in the news, only what is among the last events of that user is known; two of these are
     the validation and the test of `leave_one_out`. So there is little to learn the news from, and a shared
@@ -44,7 +48,7 @@ def late(last: int = 4) -> BehaviourLog:
 
 
 def unlike() -> BehaviourLog:
-    """A log whose three scenarios have nothing in common but items and their popularity.
+    """Simulate a log whose three scenarios have nothing in common but items and their popularity.
 
     Each has a transition matrix of its own, drawn apart from the others; no interest survives a change of
     scenario; there are no triggers and no personas. What one scenario teaches about migration is wrong in
@@ -55,7 +59,7 @@ def unlike() -> BehaviourLog:
 
 
 def between(migration: float, seed: int = 0) -> tuple[BehaviourLog, Truth]:
-    """A log to learn migration between scenarios from, with nothing but the last interest at work.
+    """Simulate a log with nothing at work but the last interest, to learn migration between scenarios from.
 
     Args:
         migration: how much of an interest survives a change of scenario, from 0, the control, to 1.
@@ -88,8 +92,7 @@ def write_tables(log: BehaviourLog, folder: str | os.PathLike[str]) -> None:
 
     Args:
         log: what is written.
-        folder: where to; made if it is not there. Tables of these names in it are replaced, each at one
-            stroke.
+        folder: where to; made if it is not there. Tables of these names in it are replaced, each atomically.
     """
     names = log.catalogue
     interests = ["|".join(np.array(names.interests)[row]) for row in names.item_interests]
@@ -101,11 +104,9 @@ def write_tables(log: BehaviourLog, folder: str | os.PathLike[str]) -> None:
     }
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=target) as fresh:
-        for name, table in tables.items():
-            table.to_csv(Path(fresh, name), index=False, lineterminator="\n", encoding="utf8")
-        for name in tables:
-            os.replace(Path(fresh, name), target / name)
+    for name, table in tables.items():
+        with whole(target / name) as fresh:
+            table.to_csv(fresh, index=False, lineterminator="\n", encoding="utf8")
 
 
 if __name__ == "__main__":

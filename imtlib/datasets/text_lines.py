@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from imtlib.errors import LogError
 
 
 def line_error(path: Path, line: int, column: str, problem: str) -> LogError:
-    """An error that names a file, a line (counted from 1), what stands wrong in it, and the problem."""
+    """Make an error that names a file, a line (from 1), what in it is wrong, and the problem."""
     return LogError(f"{path.name}, line {line}, {column}: {problem}")
 
 
+def refuse(path: Path, wrong: pd.DataFrame, problem: str) -> None:
+    """Refuse a file if something in it is wrong, by an error that names the first place.
+
+    Args:
+        path: of the file.
+        wrong: one row for each, with the columns `line` (from 1) and `place`.
+        problem: what is wrong and what to do; the values of the row replace its `{column}` fields.
+
+    Raises:
+        LogError: there is such a row.
+    """
+    for row in wrong.head(1).to_dict("records"):
+        raise line_error(path, row["line"], row["place"], problem.format_map(row))
+
+
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark.
+    """Read a text file in UTF-8, with or without a byte order mark.
 
     Raises:
         LogError: it is not UTF-8, or holds nothing but blanks.
@@ -29,18 +46,20 @@ def read_text(path: Path) -> str:
     return text
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a text file that are not blank: each one's number, from 1, and its words.
+def text_lines(path: Path) -> pd.Series[Any]:
+    """Split the lines of a text file into words.
 
     Args:
-        path: of the file; words are separated by blanks.
+        path: of the file, in UTF-8; words are separated by blanks.
+
+    Returns:
+        The words of each line that is not blank, a list of text; the index is the line's number, from 1.
 
     Raises:
         LogError: it is not UTF-8, or holds nothing but blanks.
         FileNotFoundError: there is no such file.
     """
     # Not splitlines(): it would also end a line inside a word at some rare signs.
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        words = line.split()
-        if words:
-            yield number, words
+    words: pd.Series[Any] = pd.Series([line.split() for line in read_text(path).split("\n")])
+    words.index += 1
+    return words[words.str.len() > 0]

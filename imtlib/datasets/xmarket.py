@@ -6,23 +6,22 @@ in the same form.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
-from imtlib.datasets.download import Download, WebFolder, fetch
-from imtlib.datasets.text_lines import line_error, text_lines
+from imtlib.datasets.download import Download, WebFolder
+from imtlib.datasets.log_cache import parsed_once
+from imtlib.datasets.text_lines import line_error, refuse, text_lines
 from imtlib.errors import LogError
 
 HEADER = ["userId", "itemId", "rate", "date"]
-RATE = re.compile(r"[0-9]+(\.[0-9]+)?")
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+RATE = r"[0-9]+(?:\.[0-9]+)?"
+DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 
 XMARKET = Download(
     title="XMarket (United Kingdom, Germany, France)",
@@ -45,7 +44,7 @@ XMARKET = Download(
 
 
 def xmarket() -> BehaviourLog:
-    """XMarket's electronics in three markets: 7,041 users, 4,081 items, 66,471 ratings, of 2004 to 2020.
+    """Load XMarket's electronics in three markets: 7,041 users, 4,081 items, 66,471 ratings, 2004 to 2020.
 
     In the United Kingdom 3,352 users, 3,251 items and 31,547 ratings; in Germany 1,851, 2,179 and 17,300; in
     France 1,838, 1,879 and 17,624. Of the items in Germany, 1,605 are sold in the United Kingdom as well.
@@ -58,12 +57,14 @@ def xmarket() -> BehaviourLog:
     Raises:
         DownloadError: the files are not in the cache and cannot be fetched.
     """
-    folder = fetch(XMARKET)
-    return read_markets({market: folder / f"{market}_5core.txt" for market in ("uk", "de", "fr")})
+    markets = {name.removesuffix("_5core.txt"): name for name in XMARKET.files}
+    return parsed_once(
+        XMARKET, lambda folder: read_markets({market: folder / name for market, name in markets.items()})
+    )
 
 
 def read_markets(files: Mapping[str, str | Path]) -> BehaviourLog:
-    """A log from files in the form of FOREC, one a market.
+    """Read a log from files in the form of FOREC, one a market.
 
     The first line is `userId itemId rate date`, and every other line one event, in this order. A date is the
     midnight (UTC) with which it begins. Events of one day keep the order of the file. The rating itself is
@@ -79,21 +80,19 @@ def read_markets(files: Mapping[str, str | Path]) -> BehaviourLog:
 
     Raises:
         LogError: no file is given, or one is empty or not in this form. The message names the file, the
-            line, the column and the mend.
+            line, the column and the fix.
         FileNotFoundError: there is no such file.
     """
     if not files:
         raise LogError('no market is given: give at least one, as {"uk": path}.')
-    rows: list[tuple[str, str, str, int]] = []
-    markets: dict[str, set[str]] = {}
-    for market, path in files.items():
-        for user, item, time in _events(Path(path)):
-            markets.setdefault(user, set()).add(market)
-            rows.append((f"{market}_{user}", item, market, time))
-    table = pd.DataFrame(rows, columns=["user", "item", "scenario", "time"])
-    table["behaviour"] = "rate"
-    log = read_log(table)
-    several = sum(len(found) > 1 for found in markets.values())
+    events = pd.concat({market: _events(Path(path)) for market, path in files.items()}, names=["market"])
+    events = events.reset_index("market")
+    user = events["market"] + "_" + events["userId"]
+    table = pd.DataFrame(
+        {"user": user, "item": events["itemId"], "scenario": events["market"], "time": events["time"]}
+    )
+    log = read_log(table.assign(behaviour="rate"))
+    several = (events[["market", "userId"]].drop_duplicates()["userId"].value_counts() > 1).sum()
     if not several:
         return log
     note = (
@@ -102,44 +101,31 @@ def read_markets(files: Mapping[str, str | Path]) -> BehaviourLog:
     return replace(log, notes=(*log.notes, note))
 
 
-def _events(path: Path) -> Iterator[tuple[str, str, int]]:
-    """User, item and time of each line."""
+def _events(path: Path) -> pd.DataFrame:
+    """The columns of a file as text, and the line and the time of each event."""
     lines = text_lines(path)
-    first, header = next(lines)
+    header, words = lines.iloc[0], lines.iloc[1:]
     if header != HEADER:
         problem = f"found {' '.join(header)!r}. Let the first line name the columns: {' '.join(HEADER)}."
-        raise line_error(path, first, "header", problem)
-    empty = True
-    for line, words in lines:
-        if len(words) != len(HEADER):
-            problem = f"{len(words)} fields, not {len(HEADER)}. Write one event: {' '.join(HEADER)}."
-            raise line_error(path, line, f"column {HEADER[min(len(words), 3)]!r}", problem)
-        user, item, rate, day = words
-        _check_rate(path, line, rate)
-        yield user, item, _midnight(path, line, day)
-        empty = False
-    if empty:
+        raise line_error(path, lines.index[0], "header", problem)
+    if words.empty:
         raise LogError(
             f"{path.name} holds no event below the line of names. Check that it was written to the end."
         )
-
-
-def _check_rate(path: Path, line: int, rate: str) -> None:
-    """The rating is not used, but one that is no number shows that the columns are in disorder."""
-    if not RATE.fullmatch(rate):
-        problem = (
-            f"{rate!r} is not a number such as 4.0. Mend it, or put the columns in order: {' '.join(HEADER)}."
-        )
-        raise line_error(path, line, "column 'rate'", problem)
-
-
-def _midnight(path: Path, line: int, day: str) -> int:
-    # fromisoformat reads other forms as well, such as 2016-W24-1, which this kind of file does not have.
-    try:
-        begun = date.fromisoformat(day) if DAY.fullmatch(day) else None
-    except ValueError:  # the 30th of February
-        begun = None
-    if begun is None:
-        problem = f"{day!r} is not a date such as 2016-06-13. Write year, month and day so."
-        raise line_error(path, line, "column 'date'", problem)
-    return (begun - date(1970, 1, 1)).days * 86_400
+    events = pd.DataFrame({"line": words.index, "fields": words.str.len()})
+    wrong = events[events["fields"] != len(HEADER)]
+    place = [f"column {HEADER[min(found, 3)]!r}" for found in wrong["fields"]]
+    problem = f"{{fields}} fields, not {len(HEADER)}. Write one event: {' '.join(HEADER)}."
+    refuse(path, wrong.assign(place=place), problem)
+    events[HEADER] = words.tolist()
+    # Only this form: others are read as well, such as 2016-W24-1, which this kind of file does not have.
+    written = events["date"].where(events["date"].str.fullmatch(DAY))
+    day = pd.to_datetime(written, format="%Y-%m-%d", errors="coerce")
+    number = f"a number such as 4.0. Fix it, or put the columns in order: {' '.join(HEADER)}."
+    for column, right, form in (
+        # The rating is not used, but one that is no number shows that the columns are in disorder.
+        ("rate", events["rate"].str.fullmatch(RATE), number),
+        ("date", day.notna(), "a date such as 2016-06-13. Write year, month and day so."),
+    ):
+        refuse(path, events[~right].assign(place=f"column {column!r}"), f"{{{column}!r}} is not {form}")
+    return events.assign(time=day.astype("datetime64[s]").astype("int64"))

@@ -110,3 +110,15 @@ def test_error_bars_over_models() -> None:
     found = spread([one, two])
     np.testing.assert_allclose(found.mean, (one + two) / 2)
     np.testing.assert_allclose(found.error, np.abs(one - two) / 2, atol=1e-12)
+
+
+def test_the_excess_is_what_lies_above_chance() -> None:
+    log, truth = simulate(300, 80, 4, WHERE, events=10, seed=3)
+    found = true_between(truth, log)
+    steps = found.contexts[..., None] * found.matrix
+    chance = steps.sum(axis=-1, keepdims=True) * steps.sum(axis=-2, keepdims=True)
+    chance = chance / steps.sum(axis=(-2, -1), keepdims=True)
+    total = found.contexts[0, 1].sum() + found.contexts[1, 0].sum()
+    for a, b in ((0, 1), (1, 0)):
+        np.testing.assert_allclose(found.excess[a, b], (steps - chance)[a, b] / total, atol=1e-12)
+    assert not found.excess[[0, 1], [0, 1]].any()

@@ -9,9 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imtlib.book.results import as_report, in_words, markdown_table, over_seeds, read_runs, read_transfers
+from imtlib.baselines.counting import Popularity
+from imtlib.book.results import (
+    as_report,
+    as_report_by_scenario,
+    in_words,
+    markdown_table,
+    over_seeds,
+    read_runs,
+    read_transfers,
+)
+from imtlib.data.splits import leave_one_out
 from imtlib.errors import LogError
 from imtlib.evaluation.comparison import compare
+from imtlib.evaluation.ranking import evaluate
+from imtlib.simulation.simulator import simulate
 
 
 def run(model: str, seed: int, rank: list[int | None], split: str = "a") -> dict[str, Any]:
@@ -85,3 +97,17 @@ def test_the_gru_of_the_table_is_as_good_as_others_have_published() -> None:
     )["gru"]
     assert np.mean([seed["test"]["HR@10"] for seed in kept]) >= 0.2811
     assert np.mean([seed["test"]["NDCG@10"] for seed in kept]) >= 0.1648
+
+
+def test_reports_of_runs_know_their_scenarios() -> None:
+    split = leave_one_out(simulate(60, 40, 4, ("shop", "video"), events=10, seed=3)[0])
+    report = evaluate(Popularity(split.train), split.test)
+    rank = [int(r) for r in report.rank]
+    one = {"model": "mine", "hash": split.hash, "rank": rank, "loss": report.loss.tolist()}
+    back = as_report_by_scenario([one, one], split)
+    assert back.scenarios == ("shop", "video")
+    for name in back.scenarios:
+        assert back.by_scenario[name]["NDCG@10"] == pytest.approx(report.by_scenario[name]["NDCG@10"])
+        assert len(back.by_scenario[name].rank) == 2 * len(report.by_scenario[name].rank)
+    with pytest.raises(LogError, match="'mine' are of another split"):
+        as_report_by_scenario([{**one, "hash": "other"}], split)

@@ -75,7 +75,7 @@ def test_an_item_without_an_event_stays_and_so_does_an_event_that_repeats(tmp_pa
         ("7 1|5", r"line 3, user: '7' has line 1 already\. Put all"),
     ],
 )
-def test_a_broken_line_is_named_with_its_mend(tmp_path: Path, line: str, where: str) -> None:
+def test_a_broken_line_is_named_with_its_fix(tmp_path: Path, line: str, where: str) -> None:
     with pytest.raises(LogError, match=rf"^events\.txt, {where}"):
         read_domains(*files(tmp_path, f"{EVENTS}{line}\n"))
 
@@ -98,7 +98,7 @@ def test_a_broken_line_is_named_with_its_mend(tmp_path: Path, line: str, where: 
         (" ", r"items\.txt is empty"),
     ],
 )
-def test_a_broken_item_file_is_named_with_its_mend(tmp_path: Path, items: object, where: str) -> None:
+def test_a_broken_item_file_is_named_with_its_fix(tmp_path: Path, items: object, where: str) -> None:
     with pytest.raises(LogError, match=f"^({where})"):
         read_domains(*files(tmp_path, items=items))
 
@@ -126,7 +126,7 @@ def written(users: list[list[tuple[int, int]]]) -> list[str]:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sequences)
 def test_no_event_is_lost_and_the_order_is_that_of_time_then_of_the_file(tmp_path_factory, users) -> None:
     path, items = files(tmp_path_factory.mktemp("log"), "\n".join(written(users)))
@@ -140,7 +140,7 @@ def test_no_event_is_lost_and_the_order_is_that_of_time_then_of_the_file(tmp_pat
         assert found["time"].tolist() == [time for _, time in ordered]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sequences, st.data())
 def test_whatever_word_is_broken_its_line_and_place_are_told(tmp_path_factory, users, data) -> None:
     lines = written(users)
@@ -157,7 +157,7 @@ def test_whatever_word_is_broken_its_line_and_place_are_told(tmp_path_factory, u
     folder = tmp_path_factory.mktemp("log")
     path, items = files(folder)
     path.write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(LogError, match=rf"^events\.txt, line {row + 1}, event {place}: .*Mend it"):
+    with pytest.raises(LogError, match=rf"^events\.txt, line {row + 1}, event {place}: .*Fix it"):
         read_domains(path, items)
 
 

@@ -367,6 +367,6 @@ def test_a_mirror_without_the_data_set_is_passed_by(site: Site, mirror: Path, lo
 def test_a_mirror_that_is_no_folder_is_told(mirror: Path, cache: Path, loose: Download) -> None:
     mirror.rmdir()
     mirror.parent.rmdir()
-    with pytest.raises(DownloadError, match=r"IMTLIB_MIRROR names .* which is no folder\. Mend or unset"):
+    with pytest.raises(DownloadError, match=r"IMTLIB_MIRROR names .* which is no folder\. Fix or unset"):
         fetch(loose)
     assert nothing_left(cache)

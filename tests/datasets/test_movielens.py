@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.logs import assert_same
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.datasets.download import fetch
 from imtlib.datasets.grouplens import official_1m, official_100k
-from imtlib.datasets.movielens import ML_1M, ML_100K
+from imtlib.datasets.movielens import ML_1M, ML_100K, _parse
 from imtlib.datasets.registry import load_dataset
-from imtlib.errors import DownloadError, UnknownNameError
+from imtlib.errors import DownloadError
 
 CANONICAL = "9938b1b4eaecb2a808a94c21d85b67fc83e82d3032cb58c8fc407c88c41a6ab8"
 
@@ -117,17 +118,8 @@ def test_movielens_100k_is_whole(small: BehaviourLog) -> None:
     assert small.item_features.loc["2"].tolist() == ["GoldenEye", 1995]
 
 
-def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(
-        UnknownNameError, match=r"'movielens'.*movielens-1m, movielens-100k, simulated-small.*read_log"
-    ):
-        load_dataset("movielens")
-
-
-def test_the_simulated_log_comes_by_name() -> None:
-    log = load_dataset("simulated-small")
-    assert len(log) > 10_000
-    assert len(log.catalogue.scenarios) > 1
+def test_the_kept_copy_is_the_parsed_log(small: BehaviourLog) -> None:
+    assert_same(loaded("movielens-100k"), _parse(fetch(ML_100K), "ml-100k"))
 
 
 def archive(files: dict[str, str]) -> zipfile.ZipFile:

@@ -54,14 +54,14 @@ def test_no_note_where_nobody_is_in_two_markets(tmp_path: Path) -> None:
         ("eva cup 2.0", r"line 4, column 'date': 3 fields, not 4\. Write one event"),
         ("eva cup 2.0 2020-02-29 x", r"line 4, column 'date': 5 fields, not 4"),
         ("eva", r"line 4, column 'itemId': 1 fields, not 4"),
-        ("eva cup good 2020-02-29", r"line 4, column 'rate': 'good' is not a number .* Mend it"),
+        ("eva cup good 2020-02-29", r"line 4, column 'rate': 'good' is not a number .* Fix it"),
         ("eva 2.0 cup 2020-02-29", r"line 4, column 'rate': 'cup' is not a number"),
         ("eva cup 2.0 2020-02-30", r"line 4, column 'date': '2020-02-30' is not a date such as"),
         ("eva cup 2.0 29.02.2020", r"line 4, column 'date': .* Write year, month and day so"),
         ("eva cup 2.0 20200229", r"line 4, column 'date'"),
     ],
 )
-def test_a_broken_line_is_named_with_its_mend(tmp_path: Path, line: str, where: str) -> None:
+def test_a_broken_line_is_named_with_its_fix(tmp_path: Path, line: str, where: str) -> None:
     with pytest.raises(LogError, match=rf"^de\.txt, {where}"):
         read_markets(write(tmp_path, uk=UK, de=f"{DE}{line}\n"))
 
@@ -91,7 +91,7 @@ def written(rows: list[tuple[str, str, int]]) -> list[str]:
     return [f"{user} {item} 5.0 {FIRST + timedelta(days=day)}" for user, item, day in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(events)
 def test_no_event_is_lost_and_the_order_is_that_of_days_then_of_the_file(tmp_path_factory, rows) -> None:
     log = read_markets(write(tmp_path_factory.mktemp("log"), uk=HEAD + "\n".join(written(rows))))
@@ -103,7 +103,7 @@ def test_no_event_is_lost_and_the_order_is_that_of_days_then_of_the_file(tmp_pat
         assert found["time"].tolist() == [seconds(FIRST + timedelta(days=day)) for _, _, day in ordered]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(events, st.data())
 def test_whatever_line_loses_or_gains_a_field_is_told(tmp_path_factory, rows, data) -> None:
     lines = written(rows)

@@ -9,7 +9,12 @@ from sklearn.metrics import adjusted_rand_score
 from imtlib.baselines.counting import Popularity
 from imtlib.data.splits import Split, leave_one_out
 from imtlib.errors import ModelFileError
-from imtlib.evaluation.ablations import interests_from_behaviour, shuffled_interests, with_interests
+from imtlib.evaluation.ablations import (
+    interests_from_behaviour,
+    shuffled_interests,
+    with_interests,
+    without_scenarios,
+)
 from imtlib.evaluation.ranking import evaluate
 from imtlib.simulation.simulator import simulate
 
@@ -63,3 +68,16 @@ def test_an_interest_that_no_item_has_is_refused() -> None:
     empty[:, 2] = False
     with pytest.raises(ValueError, match=r"no item has the interest \['.+'\]"):
         with_interests(split, replace(catalogue, item_interests=empty))
+
+
+def test_who_is_not_told_sees_one_scenario_and_the_same_requests(split: Split) -> None:
+    pooled = without_scenarios(split)
+    for part, was in ((pooled.valid, split.valid), (pooled.test, split.test)):
+        assert not part.histories.scenario.any()
+        assert not part.histories.request_scenario.any()
+        np.testing.assert_array_equal(part.histories.item, was.histories.item)
+        np.testing.assert_array_equal(part.target, was.target)
+    assert not pooled.train.scenario.any()
+    assert split.train.scenario.any()
+    assert pooled.train.catalogue.fingerprint == split.train.catalogue.fingerprint
+    assert pooled.hash == split.hash

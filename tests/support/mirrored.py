@@ -17,7 +17,7 @@ def load_mirrored(name: str, cache: Path) -> BehaviourLog:
     """A data set by name, from the mirror into an empty cache; the test is skipped if there is none."""
     mirror = Path(os.environ.get("IMTLIB_MIRROR") or BESIDE)
     if not (mirror / name).is_dir():
-        pytest.skip(f"no mirror with a folder {name}: name one in the environment variable IMTLIB_MIRROR")
+        pytest.skip(f"{mirror} holds no folder {name}: name a mirror of the data in IMTLIB_MIRROR")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMTLIB_MIRROR", str(mirror))
         patch.setenv("IMTLIB_CACHE", str(cache))

@@ -45,11 +45,11 @@ def bootstrap_means(total: FloatArray, count: FloatArray, draws: int, seed: int)
         float64 `(draws,)`.
     """
     return np.array(
-        [times @ total / (times @ count) for times in rows(_users_drawn, len(count), draws, seed)]
+        [times @ total / (times @ count) for times in drawn_rows(_users_drawn, len(count), draws, seed)]
     )
 
 
-def rows(
+def drawn_rows(
     make: Callable[[int, np.random.Generator], NDArray[np.integer]], users: int, draws: int, seed: int
 ) -> Iterable[NDArray[np.integer]]:
     """Draw one row of whole numbers after another, or hand on the rows that were drawn before.

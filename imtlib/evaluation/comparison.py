@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval, rows
+from imtlib.evaluation.bootstrap import bootstrap_means, drawn_rows, per_user, percentile_interval
 from imtlib.evaluation.ranking import Report
 from imtlib.types import FloatArray
 
@@ -88,7 +88,7 @@ def _swapped(total: FloatArray, draws: int, seed: int) -> float:
     """Share of the swaps, the true labelling among them, whose difference is at least as large."""
     # scipy.stats.permutation_test draws other swaps, doubles the smaller tail, and takes ten times as long.
     found = abs(total.sum())
-    as_large = sum(abs(sign @ total) >= found - 1e-12 for sign in rows(_signs, len(total), draws, seed))
+    as_large = sum(abs(sign @ total) >= found - 1e-12 for sign in drawn_rows(_signs, len(total), draws, seed))
     return float((1 + as_large) / (draws + 1))
 
 

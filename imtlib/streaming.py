@@ -64,7 +64,7 @@ class Session:
         self._advance, self._ends = compiled(self.advance), compiled(model.ends)
 
     def start(self, profile: Float32Array | None = None) -> State:
-        """The state before the first event.
+        """Make the state before the first event.
 
         Args:
             profile: one-hot of the given features, float32 `(P,)`; by default none is known.
@@ -77,7 +77,7 @@ class Session:
         return State((state, state), (nothing, nothing), blocks, sums, 0, 0, 0, 0, 0)
 
     def step(self, state: State, event: Event) -> State:
-        """One event further.
+        """Go one event further.
 
         Args:
             state: what `start` or `step` returned; it is not changed.
@@ -105,7 +105,7 @@ class Session:
     def advance(
         self, codes: list[Tensor], before: Tensor, blocks: list[list[Tensor]], sums: Parts
     ) -> tuple[Tensor, Tensor, list[list[Tensor]], Parts]:
-        """What `step` computes, as one graph.
+        """Compute what `step` does, as one graph.
 
         Args:
             codes: item, scenario, behaviour and gap bucket of the event, int, each `(1, 1)`.
@@ -121,7 +121,7 @@ class Session:
         return h, c, after, summed
 
     def score(self, state: State, scenario: str | None = None, at: int | None = None) -> Float32Array:
-        """log p of the next item after a state.
+        """Score the next item after a state by log p.
 
         Args:
             state: what `start` or `step` returned.

@@ -80,7 +80,7 @@ class RecurrentStates(keras.layers.Layer):
         self.grus = [GRU(units, return_sequences=True) for _ in range(layers)]
 
     def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:
-        """Embedded items `(B, T, d)` give states of the same shape; `real` is not needed."""
+        """Encode embedded items, float `(B, T, d)`, as states of the same shape; `real` is not needed."""
         x = x * self.scale
         for drop, gru in zip(self.drops, self.grus, strict=True):
             x = gru(drop(x, training=training))
@@ -131,7 +131,7 @@ class SelfAttentiveStates(keras.layers.Layer):
         self.drops = [keras.layers.Dropout(dropout) for _ in range(2 * layers)]
 
     def call(self, x: Tensor, real: Tensor, training: bool | None = None) -> Tensor:
-        """Embedded items `(B, T, d)` and which of them are real `(B, T)` give states `(B, T, d)`."""
+        """Encode embedded items, float `(B, T, d)`, as states of the same shape; `real` is not needed."""
         x = self.drop(x * self.scale + self.position(ops.arange(ops.shape(x)[1])), training=training)
         for k, attention in enumerate(self.attentions):
             asked = self.norms[2 * k](x)
@@ -207,20 +207,20 @@ class SequenceBaseline(keras.Model):
         return self.config.encoder == "sasrec"
 
     def call(self, batch: dict[str, Tensor], training: bool | None = None) -> Tensor:
-        """States $h_0, \\dots, h_T$ of a batch as `imtlib.data.inputs.inputs` makes it, `(B, T + 1, d)`."""
+        """Encode a batch of `imtlib.data.inputs.inputs`: $h_0, \\dots, h_T$, float `(B, T + 1, d)`."""
         embedded = read(partial(ops.take, self.table(), axis=0), batch["item"])
         states = self.encoder(embedded, real_events(batch), training=training)
         return ops.pad(states, ((0, 0), (1, 0), (0, 0)))
 
     def table(self) -> Tensor:
-        """E, what an item is known by, float `(N, d)`."""
+        """Give E, what an item is known by, float `(N, d)`."""
         own = as_tensor(self.item.embeddings)
         return own + ops.matmul(self._share, self.interest) if self.config.given_interests else own
 
     def compute_loss(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
-        """Mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
+        """Compute the mean −log p of the next item, nats: `y` `(B, T + 1)`, −1 where nothing is learnt."""
         return direct_loss(x, y, y_pred, self.table(), as_tensor(self.item_bias))
 
     def _ends(self, batch: dict[str, Tensor]) -> Tensor:
@@ -228,7 +228,7 @@ class SequenceBaseline(keras.Model):
         return ops.log_softmax(item_logits(last, self.table(), self.item_bias))
 
     def score(self, histories: Histories, batch: int = 256) -> Float32Array:
-        """log p of the next item, float32 `(n, N)`; `batch` histories are worked on at a time.
+        """Score the next item by log p, float32 `(n, N)`; `batch` histories are worked on at a time.
 
         Raises:
             ModelFileError: the histories' catalogue is not the model's.
@@ -241,5 +241,5 @@ class SequenceBaseline(keras.Model):
         return scores
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments, the catalogue as plain lists."""
+        """Give the constructor's arguments, the catalogue as plain lists."""
         return {"catalogue": self.catalogue.pack(), **asdict(self.config)}

@@ -19,7 +19,7 @@ Logs = dict[str, float] | None
 
 
 class SeedEpoch(keras.callbacks.Callback):
-    """Seeds windows, order and every dropout mask by the seed and the epoch alone.
+    """Seed windows, order and every dropout mask by the seed and the epoch alone.
 
     Args:
         batches: of the run; they hold the seed.
@@ -39,7 +39,7 @@ class SeedEpoch(keras.callbacks.Callback):
 
 
 class RefuseLostLoss(keras.callbacks.Callback):
-    """Ends a run whose loss is no longer a number; Keras' own callback would end it without an error."""
+    """End a run whose loss is no longer a number; Keras' own callback would end it without an error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class RefuseLostLoss(keras.callbacks.Callback):
 
 
 class MeasureEpoch(keras.callbacks.Callback):
-    """Measures and keeps each epoch, and stops when it no longer gets better.
+    """Measure and keep each epoch, and stop when it no longer gets better.
 
     Args:
         valid: what is measured on.

@@ -84,7 +84,7 @@ def count_vectors(model: InterestMigrationModel, log: BehaviourLog) -> None:
 
 
 def nearness(log: BehaviourLog) -> sp.csr_array:
-    """$C_{ij} / \\sqrt{C_{i\\cdot} C_{j\\cdot}}$, float32 `(N, N)`, sparse; zero for an item and itself."""
+    """Compute $C_{ij} / \\sqrt{C_{i\\cdot} C_{j\\cdot}}$, float32 `(N, N)`, sparse; zero on the diagonal."""
     items = len(log.catalogue.items)
     total = sp.csr_array((items, items), dtype=np.float64)
     for apart in range(1, REACH + 1):

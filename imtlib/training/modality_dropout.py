@@ -10,7 +10,7 @@ from imtlib.types import BoolArray
 
 
 def hidden_at_random(present: BoolArray, share: float, rng: np.random.Generator) -> BoolArray:
-    """Which modalities are left when a share of them is hidden; an item keeps at least one of those it has.
+    """Draw which modalities are left when a share is hidden; an item keeps at least one of those it has.
 
     Args:
         present: which item has which, bool `(N, M)`.
@@ -27,7 +27,7 @@ def hidden_at_random(present: BoolArray, share: float, rng: np.random.Generator)
 
 
 class Hiding(keras.callbacks.Callback):
-    """Hides modalities anew at each step, by the seed, the epoch and the step alone; between steps shows all.
+    """Hide modalities anew at each step, by the seed, the epoch and the step alone; between steps show all.
 
     What is hidden of an item is hidden in the whole batch: where it is read and where it is scored. Source:
     DropoutNet (Volkovs, Yu & Poutanen, NeurIPS 2017), which so hides what is known of preferences.

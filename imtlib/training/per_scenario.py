@@ -14,7 +14,7 @@ from imtlib.training.trainer import fit
 
 
 def each_for_log(log: BehaviourLog, **settings: Any) -> PerScenarioModel:
-    """Fresh models, one for each scenario of a log.
+    """Make fresh models, one for each scenario of a log.
 
     Args:
         log: what the models are made for.

@@ -46,7 +46,7 @@ class Matching:
     twice: int
 
     def new(self, kind: str) -> BoolArray:
-        """Which names of a kind the source does not know, bool."""
+        """Say which names of a kind the source does not know, bool."""
         return self.places[kind] < 0
 
 
@@ -111,7 +111,7 @@ class Carried:
     matching: Matching
 
     def new_rows(self) -> list[tuple[keras.Variable, BoolArray]]:
-        """The weights with a place for a name unknown to the source; and where, bool of their shape."""
+        """List the weights with a place for a name unknown to the source; and where, bool of their shape."""
         found = []
         for variable, axes in named_weights(self.model):
             where = _new(axes, variable.shape, self.matching)
@@ -127,7 +127,7 @@ def carry_over(
     target_items: Sequence[str] | None = None,
     modalities: Modalities | None = None,
 ) -> Carried:
-    """A model for another catalogue, with all that the source has learnt and the other can use.
+    """Make a model for another catalogue, with all that the source has learnt and the other can use.
 
     Before it is trained it can be asked already. Where the target has the same names in another order, it
     scores as the source does.
@@ -176,7 +176,7 @@ def _speaks_alike(source: FusedItems | None, modalities: Modalities | None) -> N
 
 
 def named_weights(model: InterestMigrationModel) -> Weights:
-    """The weights of a model that count names, each with the kind of name along its axes, or `None`."""
+    """List the weights of a model that count names, each with the kind of name along its axes, or `None`."""
     embedding, matrix, sharing = model.embedding, model.migration_matrix, model.sharing
     found: list[tuple[keras.Variable, Axes]] = [
         (stored_matrix(embedding.item) if model.fused is None else model.fused.own, ("item", None)),

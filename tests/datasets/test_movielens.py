@@ -10,7 +10,7 @@ import pytest
 from support.logs import assert_same
 
 from imtlib.data.log import BehaviourLog
-from imtlib.data.splits import Split, leave_one_out
+from imtlib.data.splits import Split
 from imtlib.datasets.download import fetch
 from imtlib.datasets.grouplens import official_1m, official_100k
 from imtlib.datasets.movielens import ML_1M, ML_100K, _parse
@@ -22,26 +22,22 @@ CANONICAL = "9938b1b4eaecb2a808a94c21d85b67fc83e82d3032cb58c8fc407c88c41a6ab8"
 pytestmark = pytest.mark.network
 
 
-def loaded(name: str) -> BehaviourLog:
-    try:
-        return load_dataset(name)
-    except DownloadError as error:
-        pytest.skip(f"{name} is not in the cache and cannot be fetched: {error}")
+@pytest.fixture(scope="module")
+def log(movielens: BehaviourLog) -> BehaviourLog:
+    return movielens
 
 
 @pytest.fixture(scope="module")
-def log() -> BehaviourLog:
-    return loaded("movielens-1m")
-
-
-@pytest.fixture(scope="module")
-def split(log: BehaviourLog) -> Split:
-    return leave_one_out(log)
+def split(movielens_split: Split) -> Split:
+    return movielens_split
 
 
 @pytest.fixture(scope="module")
 def small() -> BehaviourLog:
-    return loaded("movielens-100k")
+    try:
+        return load_dataset("movielens-100k")
+    except DownloadError as error:
+        pytest.skip(f"MovieLens-100K is not in the cache and cannot be fetched: {error}")
 
 
 def test_movielens_1m_has_the_canonical_counts(log: BehaviourLog) -> None:
@@ -119,7 +115,7 @@ def test_movielens_100k_is_whole(small: BehaviourLog) -> None:
 
 
 def test_the_kept_copy_is_the_parsed_log(small: BehaviourLog) -> None:
-    assert_same(loaded("movielens-100k"), _parse(fetch(ML_100K), "ml-100k"))
+    assert_same(load_dataset("movielens-100k"), _parse(fetch(ML_100K), "ml-100k"))
 
 
 def archive(files: dict[str, str]) -> zipfile.ZipFile:

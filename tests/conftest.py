@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from support.shapes import check_shapes
@@ -18,6 +18,7 @@ check_shapes(
     "imtlib.recommendation",
 )
 
+from support.graphs import let_graphs_go
 from support.mirrored import load_mirrored
 from support.worlds import small_catalogue, small_model
 
@@ -28,6 +29,12 @@ from imtlib.datasets.registry import load_dataset
 from imtlib.errors import DownloadError
 from imtlib.model import InterestMigrationModel
 from imtlib.simulation.simulator import simulate
+
+
+@pytest.fixture(autouse=True)
+def bounded_memory() -> Iterator[None]:
+    yield
+    let_graphs_go()
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.item_fusion import FusedItems, fused_items
 from imtlib.layers.ops import real_events
 from imtlib.layers.scenario_sharing import SHARINGS
-from imtlib.losses.joint import joint_loss
+from imtlib.losses.joint import ScoredItems, joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import Policy, items_through_interests, recommend
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
@@ -180,20 +180,9 @@ class InterestMigrationModel(keras.Model):
         Returns:
             A scalar, in nats. Only real positions are scored.
         """
-        chosen, bias = self.config, self.biases()
-        return joint_loss(
-            x,
-            y,
-            y_pred,
-            as_tensor(self.embedding.item.embeddings),
-            bias if self.fused is None else self.fused.offered(bias),
-            self._item_interests,
-            chosen.window,
-            chosen.interest_loss_weight,
-            chosen.through_interests,
-            chosen.target_horizon,
-            chosen.precision,
-        )
+        bias = self.biases() if self.fused is None else self.fused.offered(self.biases())
+        items = ScoredItems(as_tensor(self.embedding.item.embeddings), bias, self._item_interests)
+        return joint_loss(x, y, y_pred, items, self.config)
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """What `call` returns, at each row's last position alone, `(B, …)`; and `log_p` `(B, N)`."""

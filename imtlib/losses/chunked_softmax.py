@@ -26,8 +26,6 @@ from imtlib.types import Tensor
 
 ROWS = 512
 """tuple[Tensor, ...] a chunk, at most: with a few thousand items, its logits fit in a processor's cache."""
-PRECISIONS = ("float32", "bfloat16")
-"""What products over the catalogue can be multiplied in."""
 
 
 def product(

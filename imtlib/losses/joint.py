@@ -3,19 +3,23 @@ r"""The joint loss: the next item through interests, and the coming interest poi
 $$L = -\frac{1}{n} \sum_T \ln p_T(i_{T+1})
 + \frac{w}{nK} \sum_{T, y} \mathrm{BCE}\big(\hat y_T(y), [y \in G(i_{T+1}) \cup \dots \cup G(i_{T+m})]\big),$$
 
-over the n real positions; w weighs the second task, BCE is the cross-entropy of a yes or no.
+over the n positions that have a target; w weighs the second task, BCE is the cross-entropy of a yes or no.
 
-Where items have few events, the first part can be about more than the next item: the mean of $\ln
-    p_T(i_{T+k})$
-over k = 1 … a, weighed by 1 / k, of the events that take place in the scenario that is asked about at T. (To
-learn several coming items from one state: Pancha et al., PinnerFormer, KDD 2022.)
+Where items have few events, the first part can be about more than the next item: the mean of
+$\ln p_T(i_{T+k})$ over k = 1 … a, weighed by 1 / k, of the events that take place in the scenario that is
+asked about at T. (To learn several coming items from one state: Pancha et al., PinnerFormer, KDD 2022.)
+
+In the shapes, B histories have L positions, and targets are the codes of items, −1 where there is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import keras
+from jaxtyping import Float, Int, Shaped
 from keras import ops
 
 from imtlib.losses.chunked_softmax import softmax_log_p, total_log_p
@@ -24,66 +28,85 @@ from imtlib.prediction import coming_interests
 from imtlib.types import Tensor
 
 
+@dataclass(frozen=True)
+class ScoredItems:
+    """The items of a catalogue, as a model scores them.
+
+    Attributes:
+        embeddings: E.
+        bias: b.
+        interests: G, zeros and ones.
+    """
+
+    embeddings: Float[Tensor, "N d"]
+    bias: Float[Tensor, " N"]
+    interests: Float[Tensor, "N K"]
+
+
+@runtime_checkable
+class _Config(Protocol):
+    """What the loss reads of `imtlib.config.ModelConfig`."""
+
+    @property
+    def window(self) -> int: ...
+    @property
+    def interest_loss_weight(self) -> float: ...
+    @property
+    def through_interests(self) -> bool: ...
+    @property
+    def target_horizon(self) -> int: ...
+    @property
+    def precision(self) -> str: ...
+
+
 def joint_loss(
     batch: Mapping[str, Tensor],
-    target: Tensor,
+    target: Int[Tensor, "B L"],
     outputs: Mapping[str, Tensor],
-    embeddings: Tensor,
-    bias: Tensor,
-    item_interests: Tensor,
-    window: int,
-    interest_loss_weight: float,
-    through_interests: bool,
-    target_horizon: int = 1,
-    precision: str = "float32",
-) -> Tensor:
-    """Mean −log p of the next item, plus weighted mean cross-entropy of the coming interests.
+    items: ScoredItems,
+    config: _Config,
+) -> Float[Tensor, ""]:
+    """Compute the mean −log p of the next item, plus the weighted mean cross-entropy of the coming interests.
 
     Args:
         batch: what the model was given; with `negatives` in it, the likelihood is that of a sample, and with
-            `learnt`, bool `(B, T + 1)`, some positions are no target though their item is known.
-        target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
-        outputs: `query` `(B, T + 1, d)`, `next_interest` and `interest_logits` `(B, T + 1, K)`, of the model.
-        embeddings: E, float `(N, d)`.
-        bias: b, float `(N,)`.
-        item_interests: G, float `(N, K)` of zeros and ones.
-        window: m, how many coming events the interest points are about.
-        interest_loss_weight: w, of the second part.
-        through_interests: the mixture; or else the direct softmax, `next_interest` unread.
-        target_horizon: a, how many coming events the first part is about.
-        precision: of the products over the catalogue, see `imtlib.losses.chunked_softmax.product`.
+            `learnt`, bool `(B, L)`, some positions are no target though their item is known.
+        target: the next item at each position.
+        outputs: `query` `(B, L, d)`, `next_interest` and `interest_logits` `(B, L, K)`, of the model.
+        items: what they are scored by.
+        config: of the model, which has `window` m, `interest_loss_weight` w and `target_horizon` a.
 
     Returns:
-        A scalar, in nats. Only real positions are scored.
+        The loss, in nats.
     """
-    coming, _ = coming_interests(target, item_interests, window)
+    coming, _ = coming_interests(target, items.interests, config.window)
     place = _target_positions(batch, target)
     points = keras.losses.binary_crossentropy(
         _taken(coming, place), _taken(outputs["interest_logits"], place), from_logits=True
     )
-    points = interest_loss_weight * _mean(ops.sum(points), place)
+    points = config.interest_loss_weight * _mean(ops.sum(points), place)
     query, interest = outputs["query"], outputs["next_interest"]
     loss, weight = 0.0, 0.0
-    for step in range(1, target_horizon + 1):
+    for step in range(1, config.target_horizon + 1):
         item = later(batch, target, step)
-        if through_interests:
-            one = mixture_loss(batch, item, query, interest, embeddings, bias, item_interests, precision)
+        if config.through_interests:
+            one = mixture_loss(batch, item, query, interest, items, config.precision)
         else:
-            one = direct_loss(batch, item, query, embeddings, bias, precision)
+            one = direct_loss(batch, item, query, items.embeddings, items.bias, config.precision)
         loss, weight = loss + one / step, weight + 1 / step
     return points + loss / weight
 
 
-def later(batch: Mapping[str, Tensor], target: Tensor, step: int) -> Tensor:
-    """The item of the k-th coming event, if it takes place where the next one does.
+def later(batch: Mapping[str, Tensor], target: Int[Tensor, "B L"], step: int) -> Int[Tensor, "B L"]:
+    """Find the item of the k-th coming event, if it takes place where the next one does.
 
     Args:
         batch: as for `joint_loss`.
-        target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
+        target: the next item at each position.
         step: k; 1 gives `target` itself.
 
     Returns:
-        Codes, int `(B, T + 1)`; −1 where there is no such event, it is no target, or it is elsewhere.
+        Codes; −1 where there is no such event, it is no target, or it is elsewhere.
     """
     if step == 1:
         return target
@@ -99,51 +122,37 @@ def later(batch: Mapping[str, Tensor], target: Tensor, step: int) -> Tensor:
 
 def mixture_loss(
     batch: Mapping[str, Tensor],
-    target: Tensor,
-    query: Tensor,
-    interest: Tensor,
-    embeddings: Tensor,
-    bias: Tensor,
-    item_interests: Tensor,
+    target: Int[Tensor, "B L"],
+    query: Float[Tensor, "B L d"],
+    interest: Float[Tensor, "B L K"],
+    items: ScoredItems,
     precision: str = "float32",
-) -> Tensor:
-    """Mean −log p of an item at each position, through interests; arguments as `joint_loss` has them.
+) -> Float[Tensor, ""]:
+    """Compute the mean −log p of an item at each position, through interests, in nats.
 
     Args:
-        batch, embeddings, bias, item_interests, precision: as for `joint_loss`.
-        target: codes, int `(B, T + 1)`; −1 where there is none.
-        query: float `(B, T + 1, d)`.
-        interest: $\\bar\\pi_T$, float `(B, T + 1, K)`.
-
-    Returns:
-        A scalar, in nats. Only real positions are scored.
+        batch, target, items: as for `joint_loss`.
+        query: $g$.
+        interest: $\\bar\\pi_T$.
+        precision: of the products over the catalogue, see `imtlib.losses.chunked_softmax.product`.
     """
     place = _target_positions(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
-    parts = (_taken(query, place), _taken(interest, place), embeddings, bias, item_interests, item)
-    return -_mean_log_p(batch, parts, precision)
+    parts = (_taken(query, place), _taken(interest, place))
+    return -_mean_log_p(batch, (*parts, items.embeddings, items.bias, items.interests, item), precision)
 
 
 def direct_loss(
     batch: Mapping[str, Tensor],
-    target: Tensor,
-    query: Tensor,
-    embeddings: Tensor,
-    bias: Tensor,
+    target: Int[Tensor, "B L"],
+    query: Float[Tensor, "B L d"],
+    embeddings: Float[Tensor, "N d"],
+    bias: Float[Tensor, " N"],
     precision: str = "float32",
-) -> Tensor:
-    """Mean −log p of the next item by a plain softmax over the catalogue, the mixture with a single interest.
+) -> Float[Tensor, ""]:
+    """Compute the mean −log p of an item at each position, by a softmax over the catalogue, in nats.
 
-    Args:
-        batch: as for `joint_loss`.
-        target: the next item at each position, codes, int `(B, T + 1)`; −1 where there is none.
-        query: float `(B, T + 1, d)`.
-        embeddings: E, float `(N, d)`.
-        bias: b, float `(N,)`.
-        precision: as for `joint_loss`.
-
-    Returns:
-        A scalar, in nats. Only real positions are scored.
+    It is the mixture with a single interest; arguments as for `mixture_loss` and `ScoredItems`.
     """
     place = _target_positions(batch, target)
     item = ops.take(ops.reshape(target, (-1,)), place, axis=0)
@@ -154,8 +163,8 @@ def direct_loss(
     return -_mean(softmax_log_p(_taken(query, place), embeddings, bias, item, precision), item)
 
 
-def _target_positions(batch: Mapping[str, Tensor], target: Tensor) -> Tensor:
-    """The positions to learn from, counted through the first two axes, int `(n,)`."""
+def _target_positions(batch: Mapping[str, Tensor], target: Int[Tensor, "B L"]) -> Int[Tensor, " n"]:
+    """Find the positions to learn from, counted through the first two axes."""
     learnt = target >= 0
     if "learnt" in batch:
         learnt = ops.logical_and(learnt, batch["learnt"])
@@ -166,7 +175,7 @@ def _mean_log_p(
     batch: Mapping[str, Tensor],
     parts: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor],
     precision: str,
-) -> Tensor:
+) -> Float[Tensor, ""]:
     if "negatives" in batch:
         total = sampled_log_p(*parts, batch["negatives"], batch["log_expected"], precision)
     else:
@@ -174,11 +183,11 @@ def _mean_log_p(
     return _mean(total, parts[-1])
 
 
-def _mean(total: Tensor, positions: Tensor) -> Tensor:
-    """A sum over targets as their mean; 0 if there is none."""
+def _mean(total: Float[Tensor, ""], positions: Int[Tensor, " n"]) -> Float[Tensor, ""]:
+    """Divide a sum over targets by their number; 0 if there is none."""
     return total / ops.cast(ops.maximum(ops.shape(positions)[0], 1), total.dtype)
 
 
-def _taken(values: Tensor, place: Tensor) -> Tensor:
-    """`values` `(B, L, …)` at the places of its first two axes, counted through: `(places, …)`."""
+def _taken(values: Shaped[Tensor, "B L w"], place: Int[Tensor, " n"]) -> Shaped[Tensor, "n w"]:
+    """Take values at places of the first two axes, counted through."""
     return ops.take(ops.reshape(values, (-1, values.shape[-1])), place, axis=0)

@@ -132,7 +132,9 @@ def test_rows_are_calibrated_when_the_items_are_drawn_from_the_model_itself() ->
     drawn = (p.cumsum(axis=1) < rng.random((len(part), 1)) * p.sum(axis=1, keepdims=True)).sum(axis=1)
     its_own = EvaluationSet(part.histories, drawn.astype(np.int32), part.user, "drawn")
     assert evaluate_interests(model, its_own).row_error < 0.05
-    other = EvaluationSet(part.histories, np.zeros(2000, np.int32), part.user, "always the first item")
+    single = np.flatnonzero(model.catalogue.item_interests.sum(axis=1) == 1)[0]
+    always = np.full(len(part), single, np.int32)
+    other = EvaluationSet(part.histories, always, part.user, "always one item, of one interest")
     assert evaluate_interests(model, other).row_error > 0.12
 
 

@@ -25,7 +25,7 @@ def test_it_is_the_code_of_the_file_without_docstrings() -> None:
 
 def test_a_method_is_shown_without_its_class() -> None:
     shown = show(attention.ConstantQueryAttention.call)
-    assert "\ndef call(self, states: Tensor, real: Tensor) -> Tensor:" in shown.code
+    assert '\ndef call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"])' in shown.code
     assert '"""' not in shown.code
 
 

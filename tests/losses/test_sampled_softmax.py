@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -122,15 +120,23 @@ def test_batches_hold_draws_that_depend_on_seed_and_epoch_alone(split: Split) ->
 
 
 @pytest.mark.parametrize("kind", ["through interests", "direct", "baseline"])
-def test_a_sample_is_enough_to_learn_from(kind: str, split: Split, tmp_path: Path) -> None:
+def test_a_large_sample_has_nearly_the_loss_of_the_whole(kind: str, split: Split) -> None:
+    if kind == "baseline":
+        model = SequenceBaseline.for_log(split.train, encoder="gru", units=16, layers=1)
+    else:
+        model = InterestMigrationModel.for_log(split.train, units=16, through_interests=kind != "direct")
+    batch, target = next(iter(TrainingBatches(split.train, 32, 16, 0, negatives=20_000)))
+    whole = {name: values for name, values in batch.items() if name not in ("negatives", "log_expected")}
+    outputs = model(whole)
+    sample, all_items = (float(model.compute_loss(x, target, outputs)) for x in (batch, whole))
+    assert sample == pytest.approx(all_items, rel=0.01)
+    assert sample != all_items
+
+
+def test_a_sample_is_enough_to_learn_from(split: Split) -> None:
     def fitted(negatives: int) -> float:
         keras.utils.set_random_seed(0)
-        settings = {"units": 16, "dropout": 0.0}
-        if kind == "baseline":
-            model = SequenceBaseline.for_log(split.train, encoder="gru", layers=1, **settings)
-        else:
-            through = kind == "through interests"
-            model = InterestMigrationModel.for_log(split.train, through_interests=through, **settings)
+        model = InterestMigrationModel.for_log(split.train, units=16, dropout=0.0)
         fit(model, split, epochs=4, batch=16, learning_rate=0.01, negatives=negatives, progress=False)
         return evaluate(model, split.test)["log loss"]
 

@@ -27,6 +27,8 @@ ARRAY = re.compile(
     r"~?(?:numpy\.)?ndarray\[~?tuple\[~?(?:typing\.)?Any, \.\.\.\], "
     r"~?(?:numpy\.)?dtype\[(~?[\w.]+)\]\]"
 )
+SHAPED = re.compile(r"\[~?(?:typing\.)?Any, (?=')")
+"""Before a shape: the tensors that Keras has no type for."""
 HELD = ("attribute", "data", "property")
 """Kinds whose first line napoleon would take for a type when it holds a colon; ours are sentences."""
 
@@ -80,11 +82,15 @@ class _Held:
 def signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, given: str | None, returns: str | None
 ) -> tuple[str | None, str | None]:
-    """Show a layer's own arguments, which Keras hides, and `NDArray[int32]` for what it stands for."""
+    """Show a layer's own arguments, which Keras hides, and arrays and tensors as the code writes them."""
     if what == "class" and given == "(*args, **kwargs)":
         own = inspect.signature(obj.__init__, bound_method=True)
         given = inspect.stringify_signature(own, show_return_annotation=False, unqualified_typehints=True)
-    return given and ARRAY.sub(r"NDArray[\1]", given), returns and ARRAY.sub(r"NDArray[\1]", returns)
+    return given and _as_written(given), returns and _as_written(returns)
+
+
+def _as_written(types: str) -> str:
+    return SHAPED.sub("[Tensor, ", ARRAY.sub(r"NDArray[\1]", types))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -203,7 +203,8 @@ def lower_precision(setup: Setup) -> dict[str, Any]:
     """Measure our steps with the products over the catalogue in float32, and with them in bfloat16."""
     given, found = setup.batches(64, 64), {}
     for name, through in WAYS.items():
-        sides = {kind: OurSteps(setup.gru(through, precision=kind), given) for kind in ("float32", "bfloat16")}
+        kinds = ("float32", "bfloat16")
+        sides = {kind: OurSteps(setup.gru(through, precision=kind), given) for kind in kinds}
         turns = alternate(sides, setup.size(9, 2))
         found[name] = {kind: rates(measured) for kind, measured in turns.items()}
         found[name]["bfloat16 over float32"] = ratio(turns["bfloat16"], turns["float32"])

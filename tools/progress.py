@@ -60,13 +60,14 @@ class Progress:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """No dot for what passes; what fails is named at once."""
+        """Name at once what fails, and print no letter for any test."""
         if report.passed and report.when == "call":
             return "passed", "", ""
         if report.skipped and not hasattr(report, "wasxfail"):
             return "skipped", "", ""
         if report.failed:
             print(f"FAILED {report.nodeid}", flush=True)
+            return "failed" if report.when == "call" else "error", "", ""
         return None
 
     def pytest_sessionfinish(self) -> None:

@@ -153,13 +153,16 @@ def passed_through(call: Callable[[], Any]) -> list[str]:
     done: list[str] = []
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        package, _, module = str(frame.f_globals.get("__name__", "")).partition(".")
-        if package != "imtlib" or not module or room(module) in EVERYWHERE:
+        # Nearly all calls are of C functions and of other libraries: these two lines must be quick.
+        if event not in ("call", "return") or not frame.f_globals.get("__name__", "").startswith("imtlib."):
+            return
+        name = room(frame.f_globals["__name__"].removeprefix("imtlib."))
+        if name in EVERYWHERE:
             return
         if event == "call":
-            first.setdefault(room(module), frame)
-        elif event == "return" and first.get(room(module)) is frame and room(module) not in done:
-            done.append(room(module))
+            first.setdefault(name, frame)
+        elif first.get(name) is frame and name not in done:
+            done.append(name)
 
     before = sys.getprofile()
     sys.setprofile(note)

@@ -38,5 +38,5 @@ def test_progress_names_what_is_done_and_what_runs(capsys: pytest.CaptureFixture
     progress.pytest_runtest_logfinish("tests/a.py::one")
     assert progress.line().endswith("1 of 3 done; at b.py::two")
     failed = SimpleNamespace(passed=False, skipped=False, failed=True, when="call", nodeid="tests/b.py::two")
-    assert progress.pytest_report_teststatus(failed) is None
+    assert progress.pytest_report_teststatus(failed) == ("failed", "", "")
     assert capsys.readouterr().out == "FAILED tests/b.py::two\n"

@@ -9,7 +9,6 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -89,8 +88,6 @@ def write(result: Mapping[str, Any], path: Path) -> None:
     """Write a result file atomically, one value a line, the longest last."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ordered = sorted(result, key=lambda key: key in LONG)
-    lines = [
-        f" {json.dumps(key)}: {json.dumps(result[key], allow_nan=False, default=asdict)}" for key in ordered
-    ]
+    lines = [f" {json.dumps(key)}: {json.dumps(result[key], allow_nan=False)}" for key in ordered]
     with whole(path) as fresh:
         fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf8")

@@ -71,30 +71,35 @@ ON_FILMS = small small-one-task small-no-decay $(DECAYS) small-any-lengths small
   small-substitute small-mask small-reorder small-sampled
 WAYS = each untold shared shared-gate-common-matrix shared-gate shared-star
 MARKET_WAYS = popularity smoothed-transitions all lora-1
+MODALITIES = id id-protected id-interests id-title id-year id-title-year all all-hiding
+RUN := $(BIN)/python -m experiments
 
 benchmark: $(READY)  ## every run that has no file under experiments/results/ yet: days, and may be stopped and started again
-	$(BIN)/python -m experiments.benchmark movielens-1m --seed 0 1 2
-	$(BIN)/python -m experiments.benchmark simulated-small --split leave-one-out --seed 0 1 2 --model $(ABLATIONS)
-	$(BIN)/python -m experiments.benchmark movielens-100k --split leave-one-out --seed 0 1 2 --model $(ON_FILMS)
+	$(RUN) benchmark movielens-1m --seed 0 1 2
+	$(RUN) benchmark simulated-small --split leave-one-out --seed 0 1 2 --model $(ABLATIONS)
+	$(RUN) benchmark movielens-100k --split leave-one-out --seed 0 1 2 --model $(ON_FILMS)
 	for log in unlike late; do \
-	  $(BIN)/python -m experiments.benchmark simulated-$$log --split leave-one-out --seed 0 1 2 --model $(WAYS) || exit 1; done
-	$(BIN)/python -m experiments.transfer movielens-1m movielens-100k --share 0.01 0.03 0.1 0.3 1 --seed 0 1
+	  $(RUN) benchmark simulated-$$log --split leave-one-out --seed 0 1 2 --model $(WAYS) || exit 1; done
+	$(RUN) benchmark movielens-1m-followers --split leave-one-out --model migration migration-successors
+	$(RUN) transfer movielens-1m movielens-100k --share 0.01 0.03 0.1 0.3 1 --seed 0 1
 	for pair in "uk xmarket-de" "uk xmarket-fr" "de xmarket-fr" "fr xmarket-de" "de xmarket-uk" "fr xmarket-uk"; do \
-	  $(BIN)/python -m experiments.transfer xmarket-$$pair --how $(MARKET_WAYS) --seed 0 1 2 || exit 1; done
+	  $(RUN) transfer xmarket-$$pair --how $(MARKET_WAYS) --seed 0 1 2 || exit 1; done
 	for market in de fr; do \
-	  $(BIN)/python -m experiments.transfer xmarket-uk xmarket-$$market --how none scratch norms --seed 0 1 2 || exit 1; done
+	  $(RUN) transfer xmarket-uk xmarket-$$market --how none scratch norms --seed 0 1 2 || exit 1; done
 	for laws in same other; do \
-	  $(BIN)/python -m experiments.transfer simulated-small simulated-$$laws-laws --share 0.25 --seed 0 1 2 \
+	  $(RUN) transfer simulated-small simulated-$$laws-laws --share 0.25 --seed 0 1 2 \
 	    --how popularity none norms heads lora-4 all scratch || exit 1; done
-	$(BIN)/python -m experiments.modalities
-	for draw in 1 2; do \
-	  $(BIN)/python -m experiments.modalities --draw $$draw --model id id-title id-year all --seed 0 || exit 1; done
-	$(BIN)/python -m experiments.tasks --seed 0 1 2
-	$(BIN)/python -m experiments.domains --model popularity smoothed-transitions plain-4096 plain-whole
-	$(BIN)/python -m experiments.domains --model shared plain --seed 0 1 2 3 4
-	$(BIN)/python -m experiments.domains --model each --seed 0 1 2
-	$(BIN)/python -m experiments.new_users movielens-100k --seed 0 1
-	$(BIN)/python -m experiments.new_users simulated-small
+	$(RUN) modalities --model popularity interests-alone
+	$(RUN) modalities --model $(MODALITIES) --seed 0 1
+	$(RUN) modalities --draw draw-1 draw-2 --model popularity interests-alone id id-title id-year all
+	$(RUN) tasks --seed 0 1 2
+	$(RUN) domains --model popularity smoothed-transitions plain-4096 plain-whole
+	$(RUN) domains --model shared plain --seed 0 1 2 3 4
+	$(RUN) domains --model each --seed 0 1 2
+	$(RUN) new-users movielens-100k simulated-small --model popularity smoothed-transitions
+	$(RUN) new-users movielens-100k --model model model-profile scratch --seed 0 1
+	$(RUN) new-users simulated-small --model model model-profile scratch --seed 0 1 2
+	$(RUN) cross-scenario
 
 check: $(READY)  ## style, types, the order of the rooms, and what must hold of the repository
 	$(BIN)/ruff check

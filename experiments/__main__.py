@@ -12,6 +12,7 @@ from pathlib import Path
 
 from experiments import benchmark, cross_scenario, domains, modalities, new_users, tasks, transfer
 from experiments.runner import Experiment, Options, run_missing
+from experiments.speed import sections
 
 EXPERIMENTS: dict[str, Experiment] = {
     "benchmark": benchmark,
@@ -21,6 +22,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "modalities": modalities,
     "new-users": new_users,
     "cross-scenario": cross_scenario,
+    "speed": sections,
 }
 COMMON: Options = {
     "--results": {"type": Path, "default": Path("experiments/results"), "help": "folder of the files"},

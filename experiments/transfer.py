@@ -140,7 +140,7 @@ def source_model(name: Path, seed: int, runs: Path) -> tuple[imt.InterestMigrati
     """Get the trained model of a source, and its log; training goes on from what `runs` holds."""
     plan, log = PLANS.get(name.stem, MARKET), _log(name)
     if plan.source is None:
-        return imt.load_pretrained(name.stem), log
+        return imt.load_pretrained(name.stem, log=log), log
     split = imt.leave_one_out(log)
     recipe, mask = replace(plan.source, begin=plan.begin), plan.target_mask(split.train)
     return recipe.train(split, seed, runs / f"{name.stem}-seed{seed}", target_mask=mask)[0], log

@@ -41,7 +41,7 @@ def read_runs(folder: str | os.PathLike[str]) -> dict[str, list[Run]]:
 
 
 def read_transfers(folder: str | os.PathLike[str]) -> dict[tuple[str, float], list[Run]]:
-    """The runs from one log to another, as `experiments.transfer` wrote them.
+    """The runs from one log to another, as `python -m experiments transfer` wrote them.
 
     Args:
         folder: such as `experiments/results/transfer/movielens-1m--movielens-100k`.
@@ -62,7 +62,7 @@ def _read(folder: str | os.PathLike[str]) -> list[Run]:
     """All runs of a folder; there must be one, and all of one split."""
     runs = [json.loads(path.read_text("utf8")) for path in Path(folder).glob("*-seed*.json")]
     if not runs:
-        raise LogError(f"no run in {folder}: `python -m experiments.benchmark` writes them there.")
+        raise LogError(f"no run in {folder}: `python -m experiments benchmark` writes them there.")
     if len({run["hash"] for run in runs}) > 1:
         raise LogError(f"{folder} holds runs of different splits; their figures cannot stand in one table.")
     return runs

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 import pytest
+import tensorflow as tf
 from support.shapes import check_shapes
 
 check_shapes(
@@ -63,6 +64,14 @@ def model(request: pytest.FixtureRequest) -> InterestMigrationModel:
 @pytest.fixture(scope="session")
 def constant_model() -> InterestMigrationModel:
     return small_model("constant")
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Run graphs step by step: of a few steps of a small model, tracing them would take the most time."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

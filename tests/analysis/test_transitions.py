@@ -20,11 +20,11 @@ def found() -> dict[str, tuple[list[np.ndarray], list[np.ndarray]]]:
     """For two scenarios, the learnt and the true matrices on two logs of the same laws."""
     matrices: dict[str, tuple[list[np.ndarray], list[np.ndarray]]] = {where: ([], []) for where in WHERE}
     for seed in (0, 1):
-        log, truth = simulate(users=500, scenarios=WHERE, trigger=0.0, personas=1, specific=0.8, seed=seed)
+        log, truth = simulate(500, 80, 4, WHERE, events=24, trigger=0.0, personas=1, specific=0.8, seed=seed)
         keras.utils.set_random_seed(seed)
         split = leave_one_out(log)
-        model = InterestMigrationModel.for_log(split.train, units=32, dropout=0.1)
-        fit(model, split, epochs=5, batch=16, learning_rate=0.01, progress=False)
+        model = InterestMigrationModel.for_log(split.train, units=16, heads=2, dropout=0.1)
+        fit(model, split, epochs=5, batch=16, learning_rate=0.01, max_validation_requests=20, progress=False)
         for where in WHERE:
             matrices[where][0].append(learnt_transition(model, log, where))
             matrices[where][1].append(truth.mean_transition(log, where))
@@ -36,9 +36,9 @@ def test_the_learnt_matrix_is_near_the_true_one_and_far_from_the_other_scenario(
     for where, elsewhere in zip(WHERE, reversed(WHERE), strict=True):
         for learnt, true, other in zip(*found[where], found[elsewhere][1], strict=True):
             np.testing.assert_allclose(learnt.sum(axis=1), 1, rtol=1e-5)
-            assert distance(true[:-1], other[:-1]) > 0.4
-            assert distance(learnt[:-1], true[:-1]) < 0.25
-            assert distance(learnt[:-1], other[:-1]) > 0.35
+            assert distance(true[:-1], other[:-1]) > 0.6
+            assert distance(learnt[:-1], true[:-1]) < 0.28
+            assert distance(learnt[:-1], other[:-1]) > 0.4
 
 
 @pytest.mark.slow

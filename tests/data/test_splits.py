@@ -54,7 +54,7 @@ def requests(log: BehaviourLog, part: EvaluationSet) -> dict[str, tuple[list[str
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows)
 def test_leave_one_out_equals_the_split_by_hand(table: list[tuple[str, int]]) -> None:
     log, lives = log_of(table), by_hand(table)
@@ -81,7 +81,7 @@ def test_leave_one_out_equals_the_split_by_hand(table: list[tuple[str, int]]) ->
     assert split.train.users == log.users
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(rows, st.integers(1, 30), st.integers(1, 30))
 def test_time_split_equals_the_split_by_hand(table: list[tuple[str, int]], first: int, second: int) -> None:
     log, lives = log_of(table), by_hand(table)

@@ -21,6 +21,8 @@ from imtlib.layers.item_fusion import Bag, FusedItems
 from imtlib.model import InterestMigrationModel
 from imtlib.streaming import Session
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 def random_layer(modalities: Modalities, units: int = 8, seed: int = 0) -> FusedItems:
     """A layer whose gates are not even."""
@@ -114,7 +116,7 @@ def test_padding_of_a_bag_changes_nothing(codes: list[int], more: int, random: o
     np.testing.assert_allclose(bag(np.array([padded], np.int32))[0], expected, atol=1e-5)
 
 
-def small_model(modalities: Modalities | None, **more: object) -> InterestMigrationModel:
+def fused_model(modalities: Modalities | None, **more: object) -> InterestMigrationModel:
     keras.utils.set_random_seed(0)
     model = InterestMigrationModel(small_catalogue(), modalities, units=8, heads=2, max_length=16, **more)
     if model.fused is not None:
@@ -125,7 +127,7 @@ def small_model(modalities: Modalities | None, **more: object) -> InterestMigrat
 
 
 def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
-    model = small_model(random_modalities())
+    model = fused_model(random_modalities())
     model.save(tmp_path / "m.keras")
     back = load_model(tmp_path / "m.keras")
     histories = random_histories(model.catalogue, [0, 3, 9])
@@ -135,8 +137,8 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
 
 
 def test_known_by_the_id_alone_it_is_the_plain_model() -> None:
-    plain = small_model(None)
-    fused = small_model(random_modalities(known=12).keep("id"))
+    plain = fused_model(None)
+    fused = fused_model(random_modalities(known=12).keep("id"))
     fused.fused.own.assign(plain.embedding.item.embeddings)
     steps = ("encoder", "attention", "interest_points", "item_query", "current_interest", "migration_matrix")
     places = ("scenario", "behaviour", "gap")
@@ -149,7 +151,7 @@ def test_known_by_the_id_alone_it_is_the_plain_model() -> None:
 
 
 def test_event_after_event_it_says_what_it_says_of_the_whole() -> None:
-    model = small_model(random_modalities())
+    model = fused_model(random_modalities())
     names, one = model.catalogue, random_histories(model.catalogue, [6])
     session = Session(model)
     state = session.start(one.profile[0])
@@ -167,7 +169,7 @@ def test_event_after_event_it_says_what_it_says_of_the_whole() -> None:
 
 
 def test_new_items_are_not_on_offer_while_it_learns_and_are_afterwards() -> None:
-    model = small_model(random_modalities(known=9))
+    model = fused_model(random_modalities(known=9))
     batch = inputs(random_histories(model.catalogue, [6] * 8), 16)
     batch["item"] %= 9
     target = np.concatenate([batch["item"], batch["item"][:, :1]], axis=1)

@@ -41,6 +41,7 @@ class _Stops(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_hidden_and_resumed_is_the_same_to_the_bit(small_split: Split, tmp_path: Path) -> None:
     image = np.random.default_rng(0).normal(size=(len(small_split.train.catalogue.items), 5))
     told = describe(small_split.train, vectors={"image": image})

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from imtlib.errors import ModelFileError
 from imtlib.layers.ops import MAX_SCAN_LEVELS
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = 2
 """Of saved models; it changes when an older file would be misread."""
@@ -46,6 +49,7 @@ Weight = Annotated[float, Bounds(0)]
 Share = Annotated[float, Bounds(0, 1, closed=True)]
 PartialShare = Annotated[float, Bounds(0, 1)]
 
+Config = TypeVar("Config", bound="DataclassInstance")
 KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
 """Types in words, for messages."""
 
@@ -82,6 +86,23 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
             raise TypeError(f"{name}={value!r} is a {type(value).__name__}, and must be {wanted}")
         if bounds is not None and value not in bounds:
             raise ValueError(f"{name}={value} must be {bounds}")
+
+
+def configured(kind: type[Config], config: Config | None, overrides: Mapping[str, Any]) -> Config:
+    """Take a configuration, or else the defaults, with some fields in place of its own.
+
+    Args:
+        kind: of the configuration.
+        config: the configuration; `None` for the defaults.
+        overrides: fields by name.
+
+    Raises:
+        TypeError: the configuration is of another kind, or it has no such field.
+        ValueError: a value is none of the choices, or out of range.
+    """
+    if config is not None and not isinstance(config, kind):
+        raise TypeError(f"config is a {type(config).__name__}, and must be a {kind.__name__}")
+    return replace(kind() if config is None else config, **overrides)
 
 
 def check_heads(units: int, heads: int) -> None:

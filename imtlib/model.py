@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +16,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS
-from imtlib.config import FORMAT, ModelConfig, settings_of
+from imtlib.config import FORMAT, ModelConfig, configured, settings_of
 from imtlib.data.atomic import whole
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories, nobody
@@ -66,7 +66,7 @@ class InterestMigrationModel(keras.Model):
     ) -> None:
         super().__init__()
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
-        self.config = chosen = replace(config or ModelConfig(), **settings)
+        self.config = chosen = configured(ModelConfig, config, settings)
         self.max_length = chosen.max_length
         units, dropout = chosen.units, chosen.dropout
         names = self.catalogue

@@ -12,7 +12,7 @@ import pytest
 from imtlib import config
 from imtlib.attention import ATTENTIONS
 from imtlib.baselines.sequential import SequenceConfig
-from imtlib.config import Augmentation, Bounds, ModelConfig, TrainingConfig, settings_of
+from imtlib.config import Augmentation, Bounds, ModelConfig, TrainingConfig, configured, settings_of
 from imtlib.encoding import CELLS
 from imtlib.errors import ModelFileError
 from imtlib.layers.scenario_sharing import SHARINGS
@@ -85,6 +85,13 @@ def test_whole_numbers_do_for_shares_and_nothing_changes_later() -> None:
         chosen.units = 8  # type: ignore[misc]
     with pytest.raises(TypeError, match="unit"):
         ModelConfig(unit=8)  # type: ignore[call-arg]
+
+
+def test_a_configuration_is_taken_with_some_fields_replaced_and_no_other_kind() -> None:
+    assert configured(ModelConfig, None, {"units": 8}) == ModelConfig(units=8)
+    assert configured(ModelConfig, ModelConfig(units=8), {"heads": 2}) == ModelConfig(units=8, heads=2)
+    with pytest.raises(TypeError, match="config is a TrainingConfig, and must be a ModelConfig"):
+        configured(ModelConfig, TrainingConfig(), {})
 
 
 def test_settings_of_older_formats_are_read_and_of_others_refused() -> None:

@@ -8,7 +8,7 @@ cross-entropy at every real position.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal, Self
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from imtlib.config import Count, PartialShare, check, check_heads
+from imtlib.config import Count, PartialShare, check, check_heads, configured
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import by_length, inputs
@@ -175,7 +175,7 @@ class SequenceBaseline(keras.Model):
         **settings: Any,
     ) -> None:
         super().__init__()
-        self.config = chosen = replace(config or SequenceConfig(), **settings)
+        self.config = chosen = configured(SequenceConfig, config, settings)
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
         self.max_length, units = chosen.max_length, chosen.units
         items, interests = self.catalogue.item_interests.shape

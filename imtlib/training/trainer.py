@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from imtlib.config import TrainingConfig
+from imtlib.config import TrainingConfig, configured
 from imtlib.data.splits import TRAIN, Split, digest
 from imtlib.layers.backend import dataset
 from imtlib.training.batches import TrainingBatches
@@ -78,7 +78,7 @@ def fit(
             or there are no modalities to hide. Whatever is refused, the model is left as it was.
         FloatingPointError: the loss is not finite at a step.
     """
-    config = replace(config or TrainingConfig(), **overrides)
+    config = configured(TrainingConfig, config, overrides)
     _check(model, split, config)
     negatives = config.negatives
     if negatives is None:

@@ -79,8 +79,9 @@ def room(module: str) -> str:
 def rows(found: Rooms) -> list[list[str]]:
     """Put rooms into rows, so that each imports only from rows before its own.
 
-    Each room stands as near as it can to the first row that imports it; what nothing imports stands last. The
-    five steps share a row.
+    Each room stands as near as it can to the first row that imports it; what nothing imports stands last.
+    Where a row would grow wider than that of the five steps, rooms move up that can, those first that stand
+    farthest below what they import.
 
     Args:
         found: what each room imports.
@@ -106,7 +107,17 @@ def rows(found: Rooms) -> list[list[str]]:
 
     last = max(visit(name, ()) for name in found)
     order = sorted(found, key=lambda name: FIVE.index(name) if name in FIVE else len(FIVE))
-    return [[name for name in order if depth[name] == last - row] for row in range(last + 1)]
+    placed = [[name for name in order if depth[name] == last - row] for row in range(last + 1)]
+    for row in range(last, 1, -1):
+        above = set().union(*placed[: row - 1])
+        movable = [name for name in placed[row] if name not in FIVE and found[name] <= above]
+        movable.sort(
+            key=lambda name: min((depth[other] for other in found[name]), default=last), reverse=True
+        )
+        for name in movable[: max(0, len(placed[row]) - len(FIVE))]:
+            placed[row].remove(name)
+            placed[row - 1].append(name)
+    return placed
 
 
 def bare_arrows(found: Rooms) -> set[tuple[str, str]]:

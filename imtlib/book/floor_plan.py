@@ -19,7 +19,7 @@ FRAME = 10
 """How far the frame around the five steps stands off."""
 
 FRAMED = 5 * (WIDE + GAP) - GAP + 2 * FRAME
-"""Width of that frame; the drawing is wider by two lanes at each side."""
+"""Width of that frame."""
 
 MARKS = (("#c2410c", 9), ("#1f5fa8", 2))
 """Colour and roundness of the numbers that a path leaves."""
@@ -61,12 +61,14 @@ def floor_plan(found: Rooms, paths: Mapping[str, Sequence[str]] | None = None) -
     floors, arrows = rows(found), bare_arrows(found)
     boxes = _boxes(floors, arrows)
     parts = [_box(name, box) for name, box in boxes.items()]
-    parts += _arrows(boxes, arrows)
+    lanes: dict[tuple[int, float], str] = {}
+    parts += _arrows(boxes, arrows, lanes)
     if FIVE[0] in boxes:
         parts.append(_frame(boxes[FIVE[0]]))
     for (colour, round_), path, side in zip(MARKS, paths.values(), (-1, 1), strict=False):
         parts += [_number(place, boxes[name], side, colour, round_) for place, name in enumerate(path, 1)]
-    width = FRAMED + 4 * LANE
+    edges = [FRAMED / 2, *(abs(box.x) + box.half for box in boxes.values()), *(abs(x) for _, x in lanes)]
+    width = round(2 * (max(edges) + LANE))
     height = Box(0, len(floors)).top - AISLE + 4
     alt = "The rooms of the library in rows; each imports only from rows above its own. " + " ".join(
         f"Row {number}: {', '.join(row)}." for number, row in enumerate(floors, 1)
@@ -95,9 +97,10 @@ def _boxes(floors: Sequence[Sequence[str]], arrows: set[tuple[str, str]]) -> dic
     return boxes
 
 
-def _arrows(boxes: Mapping[str, Box], arrows: set[tuple[str, str]]) -> list[str]:
+def _arrows(
+    boxes: Mapping[str, Box], arrows: set[tuple[str, str]], lanes: dict[tuple[int, float], str]
+) -> list[str]:
     """Draw every arrow: down to its room, past the rows between in a free lane."""
-    lanes: dict[tuple[int, float], str] = {}
     parts = []
     for start, end in sorted(arrows, key=lambda arrow: (boxes[arrow[1]].row - boxes[arrow[0]].row, arrow)):
         one, other = boxes[start], boxes[end]
@@ -117,10 +120,16 @@ def _arrows(boxes: Mapping[str, Box], arrows: set[tuple[str, str]]) -> list[str]
 
 
 def _lane(wish: float, row: Sequence[Box], start: str, lanes: dict[tuple[int, float], str]) -> float:
-    """Find the place nearest to the one wished for that no box and no arrow from elsewhere takes."""
-    span = 3 * (WIDE + GAP)
-    tried = sorted((LANE * step for step in range(-span // LANE, span // LANE)), key=lambda x: abs(x - wish))
-    for x in tried:
+    """Find the place nearest to the one wished for that no box and no arrow from elsewhere takes.
+
+    Arrows from one room stay together as long as they can.
+    """
+
+    def detour(x: float) -> float:
+        return abs(x - wish) - WIDE * (lanes.get((row[0].row, x)) == start)
+
+    span = 4 * (WIDE + GAP)
+    for x in sorted(range(-span // LANE * LANE, span, LANE), key=detour):
         clear = all(abs(x - box.x) >= box.half + LANE - 1 for box in row)
         if clear and lanes.setdefault((row[0].row, x), start) == start:
             return float(x)

@@ -70,6 +70,14 @@ def test_a_circle_is_refused() -> None:
         rows({**HOUSE, "data": frozenset({"model"})})
 
 
+def test_no_row_is_wider_than_it_must_be() -> None:
+    crowd = {name: frozenset({"model"}) for name in ("p", "q", "r", "s")}
+    house = {**HOUSE, **crowd, "t": frozenset({"evaluation"}), "u": frozenset({"t"})}
+    placed = rows({**house, "late": frozenset({"data"})})
+    assert max(map(len, placed)) == len(FIVE)
+    assert "late" not in placed[-1]
+
+
 def test_arrows_leave_out_what_a_longer_way_says() -> None:
     first = FIVE[0]
     assert bare_arrows(HOUSE) == {

@@ -1,4 +1,4 @@
-"""The errors that the library raises on bad input. Each message names the place and the mend."""
+"""The errors that the library raises on bad input. Each message names the place and the fix."""
 
 
 class LogError(ValueError):

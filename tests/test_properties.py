@@ -121,7 +121,8 @@ def test_step_needs_a_constant_query() -> None:
 def test_saved_and_loaded_scores_are_the_same(model: InterestMigrationModel, tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     histories = random_histories(model.catalogue, [5, 0, 12])
-    properties.assert_close(load_model(tmp_path / "model.keras").score(histories), model.score(histories))
+    again = load_model(tmp_path / "model.keras")
+    properties.assert_close(properties.eager_scores(again, histories), model.score(histories))
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
 
 
@@ -138,9 +139,10 @@ def test_a_fresh_process_loads_the_same_scores(
     constant_model.save(tmp_path / "model.keras")
     program = (
         "import sys, numpy as np; from imtlib import load_model\n"
-        "from support.worlds import random_histories\n"
+        "from support import properties, worlds\n"
         "model = load_model(sys.argv[1])\n"
-        "np.save(sys.argv[2], model.score(random_histories(model.catalogue, [5, 0, 12])))"
+        "histories = worlds.random_histories(model.catalogue, [5, 0, 12])\n"
+        "np.save(sys.argv[2], properties.eager_scores(model, histories))"
     )
     scores = tmp_path / "scores.npy"
     here = str(Path(__file__).parent)
@@ -182,7 +184,8 @@ def test_one_scenario_and_one_interest_are_enough() -> None:
         request_scenario=np.zeros(2, np.int32),
         profile=np.zeros((2, 0), np.float32),
     )
-    properties.assert_close(np.exp(model.score(histories)).sum(axis=1), np.ones(2))
+    scores = properties.eager_scores(model, histories)
+    properties.assert_close(np.exp(scores).sum(axis=1), np.ones(2))
 
 
 def test_the_time_of_the_request_is_seen_where_it_is_asked_for_and_nowhere_else() -> None:
@@ -190,7 +193,8 @@ def test_the_time_of_the_request_is_seen_where_it_is_asked_for_and_nowhere_else(
     later = replace(histories, request_time=histories.request_time * 1000)
     for settings in ({}, {"matrix_from_state": True}, {"through_interests": False}):
         without = small_model("state", use_request_time=False, **settings)
-        np.testing.assert_array_equal(without.score(later), without.score(histories))
+        scores = [properties.eager_scores(without, one) for one in (later, histories)]
+        np.testing.assert_array_equal(*scores)
     model = small_model("state")
     apart = np.abs(model.score(later) - model.score(histories)).max(axis=1)
     assert (apart > 1e-3).all()

@@ -59,7 +59,8 @@ def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Cal
     """
     # Partials, since of a method TensorFlow adds up the tracings of all models, and warns at the fifth.
     wanted = None if example is None else [signature(example)]
-    return tf.function(partial(function), input_signature=wanted)
+    # Control flow is Keras' or TensorFlow's own: AutoGraph would look for it in Python, and find none.
+    return tf.function(partial(function), input_signature=wanted, autograph=False)
 
 
 def at_positions(values: Shaped[Tensor, "B L *w"], position: Int[Tensor, " B *k"]) -> Shaped[Tensor, " ..."]:

@@ -1,4 +1,4 @@
-"""The likelihood in stretches, and its own gradient, are those that automatic differentiation finds."""
+"""The likelihood in chunks, and its own gradient, are those that automatic differentiation finds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def examples(rows: int) -> tuple[dict[str, tf.Variable], tf.Tensor, tf.Tensor]:
     return parts, tf.constant(held.astype("f")), target
 
 
-def in_stretches(
+def in_chunks(
     parts: dict[str, tf.Variable], interests: tf.Tensor, target: tf.Tensor, precision: str
 ) -> tf.Tensor:
     learnt = {name: tf.convert_to_tensor(value) for name, value in parts.items()}
@@ -41,8 +41,8 @@ def in_stretches(
 def test_value_and_gradient(rows: int) -> None:
     parts, interests, target = examples(rows)
 
-    def stretches() -> tf.Tensor:
-        return 0.5 * in_stretches(parts, interests, target, "float32")
+    def chunks() -> tf.Tensor:
+        return 0.5 * in_chunks(parts, interests, target, "float32")
 
     def whole() -> tf.Tensor:
         logits = item_logits(parts["query"], parts["embeddings"], parts["bias"])
@@ -50,7 +50,7 @@ def test_value_and_gradient(rows: int) -> None:
         return 0.5 * tf.reduce_sum(found)
 
     results = []
-    for likelihood in (stretches, whole):
+    for likelihood in (chunks, whole):
         with tf.GradientTape() as tape:
             value = likelihood()
         results.append((value, tape.gradient(value, list(parts.values()))))
@@ -61,10 +61,10 @@ def test_value_and_gradient(rows: int) -> None:
         assert np.abs(other).max() > 1e-3
 
 
-def test_a_batch_without_lessons_teaches_nothing() -> None:
+def test_a_batch_without_targets_has_no_gradient() -> None:
     parts, interests, target = examples(0)
     with tf.GradientTape() as tape:
-        value = in_stretches(parts, interests, target, "float32")
+        value = in_chunks(parts, interests, target, "float32")
     assert value == 0
     for gradient in tape.gradient(value, list(parts.values())):
         np.testing.assert_array_equal(gradient, 0)
@@ -75,7 +75,7 @@ def test_lower_precision_rounds_and_no_more() -> None:
     results = []
     for precision in ("float32", "bfloat16"):
         with tf.GradientTape() as tape:
-            value = in_stretches(parts, interests, target, precision)
+            value = in_chunks(parts, interests, target, precision)
         results.append([value, *tape.gradient(value, list(parts.values()))])
     for full, low in zip(*results, strict=True):
         # Eight binary digits: products are off by a few thousandths, whatever the numbers.
@@ -88,7 +88,7 @@ def test_the_softmax_is_the_mixture_of_a_single_interest(rows: int) -> None:
     parts, _, target = examples(rows)
     learnt = [parts[name] for name in ("query", "embeddings", "bias")]
 
-    def stretches(query: tf.Tensor, embeddings: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    def chunks(query: tf.Tensor, embeddings: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         return softmax_log_p(query, embeddings, bias, target)
 
     def mixture(query: tf.Tensor, embeddings: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
@@ -99,7 +99,7 @@ def test_the_softmax_is_the_mixture_of_a_single_interest(rows: int) -> None:
         return -tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(target, logits))
 
     results = []
-    for likelihood in (stretches, mixture, whole):
+    for likelihood in (chunks, mixture, whole):
         with tf.GradientTape() as tape:
             value = 0.5 * likelihood(*(tf.convert_to_tensor(part) for part in learnt))
         results.append([value, *tape.gradient(value, learnt)])

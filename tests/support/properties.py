@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 from support.worlds import random_histories
 
+from imtlib.data.histories import Histories
 from imtlib.data.inputs import Arrays, inputs
 from imtlib.layers.ops import real_events
 from imtlib.model import InterestMigrationModel
@@ -25,6 +26,11 @@ def a_layer(kind: type[keras.layers.Layer]) -> keras.layers.Layer:
 
 def a_batch(model: InterestMigrationModel) -> Arrays:
     return inputs(random_histories(model.catalogue, LENGTHS), model.max_length)
+
+
+def eager_scores(model: InterestMigrationModel, histories: Histories) -> np.ndarray:
+    """What `score` says, without the graph, which takes seconds to trace for a model that is asked once."""
+    return np.asarray(model._ends(inputs(histories, model.max_length))["log_p"])
 
 
 def numbers(outputs: dict[str, object]) -> dict[str, np.ndarray]:

@@ -68,5 +68,5 @@ def test_weights_come_back_for_their_own_catalogue_alone(
     monkeypatch.setattr("imtlib.checkpoints.load_dataset", lambda _: other)
     with pytest.raises(ModelFileError, match=r"made for the catalogue .* fetch it again"):
         load_pretrained("mine", folder=tmp_path)
-    with pytest.raises(ModelFileError, match="no small_model weights for 'yours'"):
+    with pytest.raises(ModelFileError, match="no trained weights for 'yours'"):
         load_pretrained("yours", folder=tmp_path)

@@ -55,6 +55,7 @@ class Peer:
             print(json.dumps({"do": do, **given}), file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline() or "null")
         if answer is None:
+            self.close()
             raise RuntimeError(f"the peer ended at {do!r}; has it what requirements-peers.txt names?")
         spent = (answer.pop("idle"), time.process_time() - used, time.perf_counter() - began)
         for name, seconds in zip(self.idleness, spent, strict=True):

@@ -16,7 +16,6 @@ from imtlib.config import Augmentation, Bounds, ModelConfig, TrainingConfig, con
 from imtlib.encoding import CELLS
 from imtlib.errors import ModelFileError
 from imtlib.layers.scenario_sharing import SHARINGS
-from imtlib.losses.chunked_softmax import PRECISIONS
 
 CONFIGS = (ModelConfig, TrainingConfig, Augmentation, SequenceConfig)
 HINTS = [
@@ -63,7 +62,7 @@ def test_bounds_hold_no_number_that_is_none() -> None:
     [
         (config.Attention, ATTENTIONS),
         (config.Cell, CELLS),
-        (config.Precision, PRECISIONS),
+        (config.Precision, ("float32", "bfloat16")),
         (config.Sharing, SHARINGS),
     ],
 )

@@ -49,7 +49,7 @@ Weight = Annotated[float, Bounds(0)]
 Share = Annotated[float, Bounds(0, 1, closed=True)]
 PartialShare = Annotated[float, Bounds(0, 1)]
 
-Config = TypeVar("Config", bound="DataclassInstance")
+_Config = TypeVar("_Config", bound="DataclassInstance")
 KINDS = {bool: "True or False", int: "a whole number", float: "a number"}
 """Types in words, for messages."""
 
@@ -88,7 +88,7 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
             raise ValueError(f"{name}={value} must be {bounds}")
 
 
-def configured(kind: type[Config], config: Config | None, overrides: Mapping[str, Any]) -> Config:
+def configured(kind: type[_Config], config: _Config | None, overrides: Mapping[str, Any]) -> _Config:
     """Take a configuration, or else the defaults, with some fields in place of its own.
 
     Args:

@@ -105,6 +105,7 @@ check: $(READY)  ## style, types, the order of the rooms, and what must hold of 
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/repository
 

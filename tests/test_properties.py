@@ -74,7 +74,7 @@ def test_incremental_equals_whole(settings: dict) -> None:
     state = session.start(history.profile[0])
     for length in range(12):
         asked, at = names.scenarios[length % 3], int(history.time[max(length - 1, 0)]) + 100
-        so_far = Histories(
+        so_far = Histories(  # type: ignore[call-arg]
             names,
             np.array([0, length]),
             *(

@@ -50,7 +50,7 @@ def test_recent_popularity_counts_the_days_before_the_request() -> None:
     for row, (user, t) in enumerate(zip(np.array(log.users)[log.user], log.time // day, strict=True)):
         count = np.array(since[user, t])
         np.testing.assert_allclose(p[row], (count + share) / (count.sum() + 1), rtol=1e-6)
-    late = Histories(
+    late = Histories(  # type: ignore[call-arg]
         log.catalogue,
         np.array([0, 0]),
         *(np.zeros(0, np.int32) for _ in range(3)),

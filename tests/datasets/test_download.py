@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import pytest
 from filelock import FileLock
@@ -199,7 +200,7 @@ def test_two_runs_at_once_fetch_once(
     at_the_lock = threading.Barrier(2, action=site.may_answer.set)
 
     class MeetingLock(FileLock):
-        def __enter__(self) -> FileLock:
+        def __enter__(self) -> Self:
             at_the_lock.wait(60)
             return super().__enter__()
 

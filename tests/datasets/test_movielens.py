@@ -151,7 +151,7 @@ def test_the_form_of_the_official_1m_archive_gives_the_same_bytes(log: Behaviour
             for user, age, gender, job, post in table(folder, "ml-1m.user")
         ],
     }
-    made = official_1m(archive({name: joined(rows, "::") for name, rows in files.items()}))
+    made = dict(official_1m(archive({name: joined(rows, "::") for name, rows in files.items()})))
     start = made.pop("ml-1m.inter")
     assert start.count(b"\r\n") > 50_000
     assert (folder / "ml-1m.inter").read_bytes().startswith(start)

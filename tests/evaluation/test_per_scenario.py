@@ -145,7 +145,7 @@ def test_the_verdict_is_that_of_the_interval(metric: str) -> None:
     found = negative_transfer(shared, each, metric, draws=400)
     assert list(found.index) == list(NAMES), "nobody asked about the fourth scenario"
     assert list(found["verdict"]) == ["helps", "hurts", "undecided"]
-    for name, row in found.iterrows():
+    for name, row in zip(NAMES, found.to_dict("records"), strict=True):
         one, other = shared.by_scenario[name], each.by_scenario[name]
         assert row["shared"] == pytest.approx(one[metric])
         assert row["alone"] == pytest.approx(other[metric])

@@ -112,7 +112,7 @@ def test_equals_the_count_by_hand(data: st.DataObject) -> None:
         for history in histories:
             score = table[history[0] if history else 0]
             unseen = [i for i in range(items) if i not in history]
-            shown |= set(sorted(unseen, key=lambda i, s=score: (-s[i], i))[:k])
+            shown |= {i for _, i in sorted((-score[i], i) for i in unseen)[:k]}
         assert report[f"coverage@{k}"] == pytest.approx(len(shown) / items)
     assert report["MRR"] == pytest.approx(np.mean([1 / r for r in ranks]))
     here = [r for r, s in zip(ranks, scenario, strict=True) if s == 1]

@@ -113,6 +113,7 @@ def test_preparations_change_what_is_learnt_from_alone(small_split: Any) -> None
 
 
 def test_a_changed_recipe_leaves_the_rest() -> None:
+    assert SMALL.training is not None
     other = SMALL.changed({"epochs": 3}, dropout=0.5)
     assert other.training == replace(SMALL.training, epochs=3)
     assert other.settings == {**SMALL.settings, "dropout": 0.5}

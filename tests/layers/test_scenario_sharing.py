@@ -58,7 +58,7 @@ def test_a_fresh_model_says_the_same_with_every_sharing(sharing: str) -> None:
     own = model.sharing.get_weights()
     model.set_weights(_in_place(model, learnt, own))
     scores = [properties.eager_scores(one, histories) for one in (model, learnt)]
-    np.testing.assert_allclose(*scores, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-6, atol=1e-6)
 
 
 def _in_place(
@@ -189,7 +189,7 @@ def test_incremental_equals_whole(sharing: str) -> None:
         past = [values[:length] for values in columns]
         for asked in range(3):
             request = (np.array([asked], np.int32), np.array([at]), whole.profile)
-            so_far = Histories(names, np.array([0, length]), *past, *request)
+            so_far = Histories(names, np.array([0, length]), *past, *request)  # type: ignore[call-arg]
             found = session.score(state, names.scenarios[asked], at)
             properties.assert_close(found, model.score(so_far)[0])
         if length < 4:

@@ -16,7 +16,7 @@ from jaxtyping import install_import_hook
 
 def on_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
     """Check a call's annotations by beartype, unless it makes a graph: its sizes are not known yet."""
-    checked = beartype(function, conf=BeartypeConf(is_pep484_tower=True))
+    checked = beartype(conf=BeartypeConf(is_pep484_tower=True))(function)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -38,4 +38,4 @@ def check_shapes(*modules: str) -> None:
     for layer in keras.saving.get_custom_objects().values():
         for part in inspect.getmro(layer):
             if hasattr(constructor := vars(part).get("__init__"), "__wrapped__"):
-                part.__init__ = constructor.__wrapped__
+                part.__init__ = constructor.__wrapped__  # type: ignore[misc]

@@ -21,6 +21,7 @@ def split() -> Split:
     return leave_one_out(simulate(60, 40, 4, NAMES, events=10, seed=3)[0])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_each_model_learns_from_its_scenario_and_from_no_other(split: Split, tmp_path: Path) -> None:
     models = each_for_log(split.train, units=8, heads=1, layers=1, attention="none")
     assert isinstance(models, PerScenarioModel)

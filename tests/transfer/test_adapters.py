@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from support.transfers import grown, simulated, stirred
 
 import imtlib as imt
@@ -17,6 +18,8 @@ from imtlib.data.splits import Split
 from imtlib.errors import ModelFileError
 from imtlib.transfer.adapters import ADAPTATIONS, Counts, adapt
 from imtlib.transfer.remapping import Carried, carry_over
+
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def there(seed: int = 0) -> tuple[Carried, Split]:
@@ -53,6 +56,7 @@ FITTING: dict[str, Any] = {"epochs": 2, "batch": 40, "keep": "last", "progress":
 def adapted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Adapted]:
     """Of each way; what the folder held after the first epoch lies beside it, as `first`."""
     found = {}
+    tf.config.run_functions_eagerly(True)
     for how in ADAPTATIONS:
         folder, (carried, split) = tmp_path_factory.mktemp(how), there()
         table = np.array(carried.model.embedding.item.embeddings)
@@ -67,6 +71,7 @@ def adapted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Adapted]:
         watch = keras.callbacks.LambdaCallback(on_epoch_end=keep_first)
         imt.fit(carried.model, split, folder=folder / "whole", callbacks=[watch], **FITTING)
         found[how] = Adapted(carried, split, counts, before, folder)
+    tf.config.run_functions_eagerly(False)
     return found
 
 

@@ -16,6 +16,8 @@ from imtlib.errors import LogError, UnknownNameError
 from imtlib.transfer.adapters import adapt
 from imtlib.transfer.remapping import carry_over, match
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 WAYS = [
     {"successors": True, "sharing": "star", "use_profile": True, "cell": "lstm", "matrix_from_state": True},
     {"sharing": "gate", "attention": "self", "use_request_time": True, "through_interests": False},

@@ -123,7 +123,7 @@ gpu: $(READY)  ## add what TensorFlow needs for an NVIDIA GPU to .venv
 	$(INSTALL) --no-build-isolation -e '.[gpu]'
 
 lock:  ## write requirements.lock anew from pyproject.toml; needs uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 	  --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock
 
 wheel: $(READY)  ## build dist/imtlib-*.whl, trained weights inside

@@ -12,32 +12,9 @@ import pandas as pd
 
 from imtlib.data.events import Events, windows
 from imtlib.data.histories import Histories
+from imtlib.data.times import as_date, seconds
 from imtlib.errors import LogError, UnknownNameError
 from imtlib.types import BoolArray, Float32Array, IntArray, TimeArray
-
-__all__ = ["BehaviourLog", "seconds"]
-
-
-def seconds(moment: float | str | datetime) -> int:
-    """Read a moment as whole seconds since 1970 (UTC), rounded down.
-
-    Args:
-        moment: seconds since 1970, a datetime, or an ISO 8601 text such as `"2001-05-04"`. Without a time
-            zone, UTC is meant.
-
-    Raises:
-        LogError: it is none of these.
-    """
-    try:
-        if isinstance(moment, (int, float, np.integer, np.floating)):
-            return int(np.floor(moment))
-        stamp = pd.Timestamp(moment)
-        return int((stamp.tz_localize("UTC") if stamp.tz is None else stamp).timestamp() // 1)
-    except (ValueError, TypeError, OverflowError):
-        raise LogError(
-            f"not a moment: {moment!r}. Give seconds since 1970, a datetime, or a text such as "
-            f"'2001-05-04 13:30'."
-        ) from None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,8 +145,8 @@ class BehaviourLog(Events):
         end = start + int(np.searchsorted(self.time[start:end], moment, side="right"))
         if scenario is None and start == end:
             raise LogError(
-                f"user {str(user)!r} has no event at or before {moment} to take the scenario of the request "
-                f"from: give `scenario`, one of {list(self.catalogue.scenarios[:5])}."
+                f"user {str(user)!r} has no event at or before {as_date(moment)} to take the scenario of the "
+                f"request from: give `scenario`, one of {list(self.catalogue.scenarios[:5])}."
             )
         where = (
             self.scenario[end - 1] if scenario is None else self.catalogue.codes("scenario", [scenario])[0]

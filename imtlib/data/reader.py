@@ -1,49 +1,78 @@
-"""From a table of events, in a file or a DataFrame, to a log."""
+"""From tables of events, in files or DataFrames, to a log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from imtlib.data.catalogue import OTHER, Catalogue
+from imtlib.data.cells import UnfitCellError
+from imtlib.data.event_tables import EventTables, Names, load_events, refuse_collisions
+from imtlib.data.interests import looks_separated, membership, split_interests
 from imtlib.data.log import BehaviourLog
+from imtlib.data.table_files import FileFormat
 from imtlib.data.tables import Table, TableSource, load_table
-from imtlib.types import BoolArray, IntArray
+from imtlib.data.times import TimeUnit
+from imtlib.data.user_features import chosen_features, sorted_categories
+from imtlib.errors import LogError
+from imtlib.types import IntArray
+
+INTERESTS = "interests"
 
 
 def read_log(
-    source: TableSource,
+    source: TableSource | Mapping[str, TableSource],
     *,
-    items: TableSource | None = None,
+    items: TableSource | Mapping[str, TableSource] | None = None,
     users: TableSource | None = None,
     user: str = "user",
     item: str = "item",
     scenario: str | None = "scenario",
     behaviour: str | None = "behaviour",
-    time: str = "time",
-    interests: str | None = "interests",
+    time: str | None = "time",
+    interests: str | None = INTERESTS,
     interest_separator: str = "|",
+    user_features: Sequence[str] = (),
+    shared_items: bool | None = None,
+    sep: str | None = None,
+    encoding: str = "utf-8-sig",
+    header: Sequence[str] | None = None,
+    time_unit: TimeUnit | None = None,
+    time_format: str | None = None,
 ) -> BehaviourLog:
     """Read a log from a table with one row an event, in any order.
 
-    Each table is a DataFrame or the path of a `.csv`, `.tsv` (either may end in `.gz`) or `.parquet` file.
-    Names are text: the number 1, 1.0 in a column of whole numbers, and "1" are the same name. Events that
-    share a time keep the order of the table. Nothing is dropped; what is unusual is counted in `notes`.
+    Each table is a DataFrame or the path of a `.csv`, `.tsv`, `.jsonl` or `.json` file (which may end in
+    `.gz`, `.bz2`, `.xz` or `.zip`), or of a `.parquet` or `.xlsx` one. Names are text: the number 1, 1.0 in a
+    column of whole numbers, and "1" are the same name. Events that share a time keep the order of the table.
+    Nothing is dropped; what is unusual is counted in `notes`.
 
     Args:
-        source: the events.
-        items: one row an item: its interests, and features in all other columns.
-        users: one row a user; every other column is a feature with categories, part of the profile.
+        source: the events; or, with one file a scenario, a dictionary of these by scenario.
+        items: one row an item: its interests, and features in all other columns; or a dictionary by scenario.
+        users: one row a user.
         user: column of the user's name, in the events and in `users`.
         item: column of the item's name, in the events and in `items`.
-        scenario: column of the scenario; None if the log has one only, which is then called "all".
+        scenario: column of the scenario; None if the log has one only, which is then called "all". A
+            dictionary needs none.
         behaviour: column of the behaviour; None if the log has one only, which is then called "event".
         time: column of the time: seconds since 1970, datetimes, or ISO 8601 text; without a time zone, UTC.
-        interests: column of an item's interests in `items`; None if there are none.
+            None for a log that has an order, that of its rows, and no clock.
+        interests: column of an item's interests, in `items` or, without these, in the events; None if there
+            are none.
         interest_separator: what stands between two interests of an item. A column of lists needs none.
+        user_features: columns of `users` that the model may know: categories, part of the profile. Their
+            values stand in every saved model.
+        shared_items: for a dictionary of events, whether one name in two scenarios is one item; if not, the
+            scenario is put before it, as in `"food/17"`. It must be said if names do stand in several.
+        sep: what stands between two fields of a text file; by default as its ending says.
+        encoding: of text files.
+        header: names of the columns, if the first line of the events' text file is data already.
+        time_unit: of numbers: `"D"`, `"h"`, `"min"`, `"s"`, `"ms"`, `"us"` or `"ns"`.
+        time_format: of text, as `datetime.strptime` has it, such as `"%d/%m/%Y %H:%M"`.
 
     Returns:
         The log. Items and users have the order of their table, then of first appearance in the events;
@@ -51,53 +80,51 @@ def read_log(
 
     Raises:
         LogError: a file is empty or cannot be read; a column is missing; an id is missing, or ids have mixed
-            types; a time is missing or cannot be read; an item or a user stands twice in its table.
+            types; a time is missing or cannot be read; an item or a user stands twice in its table; no id of
+            the events stands in it; nearly every user has a value of a feature alone.
         FileNotFoundError: there is no such file.
     """
-    events = load_table(source, "the events")
+    form = FileFormat(sep, encoding)
+    apart = isinstance(source, Mapping) and shared_items is False
+    files = load_events(source, FileFormat(sep, encoding, header))
+    events = EventTables(files, None if isinstance(source, Mapping) else scenario, behaviour, time)
     user_code, seen_users = events.names(user, "Say which column holds the user: user='…'.")
-    item_code, seen_items = events.names(item, "Say which column holds the item: item='…'.")
-    scenario_code, scenarios = _names_or_one(events, "scenario", scenario, "all")
-    behaviour_code, behaviours = _names_or_one(events, "behaviour", behaviour, "event")
-    seconds, exact = events.times(time)
+    item_code, seen_items = events.names(item, "Say which column holds the item: item='…'.", apart)
+    if isinstance(source, Mapping) and shared_items is None:
+        refuse_collisions(events, item_code, seen_items)
+    scenario_code, scenarios = events.scenarios(isinstance(source, Mapping))
+    behaviour_code, behaviours = events.behaviours()
+    times, notes = events.times(time_unit, time_format)
 
-    notes: list[str] = []
-    item_table = None if items is None else load_table(items, "the items", text=_texts(item, interests))
-    user_table = None if users is None else load_table(users, "the users")
-    item_names = _table_names(item_table, item, "item")
-    user_names = _table_names(user_table, user, "user")
-    item_code, item_names = _align(item_names, item_code, seen_items)
-    user_code, user_names = _align(user_names, user_code, seen_users)
-    if user_table is not None:
-        silent = len(user_names) - len(seen_users)
-        _note(notes, silent, "users of the users table have no event; they are kept, with an empty history.")
-        strange = len(user_names) - len(user_table.frame)
-        _note(notes, strange, "users are not in the users table; their features are unknown.")
-    if item_table is not None:
-        strange = len(item_names) - len(item_table.frame)
-        _note(notes, strange, f"items are not in the items table; their interest is {OTHER!r}.")
+    texts = [item] if interests is None else [item, interests]
+    item_table = _item_table(items, texts, form, item, apart)
+    user_table = None if users is None else load_table(users, "the users", form=form)
+    listed_items = _table_names(item_table, item, "item")
+    listed_users = _table_names(user_table, user, "user")
+    _refuse_strangers(events, item, item_table, listed_items, seen_items)
+    _refuse_strangers(events, user, user_table, listed_users, seen_users)
+    item_code, item_names = _align(listed_items, item_code, seen_items)
+    user_code, user_names = _align(listed_users, user_code, seen_users)
+    notes += _absences(user_table, "user", listed_users, seen_users, user_names)
+    notes += _absences(item_table, "item", listed_items, seen_items, item_names)
 
-    kinds, membership = _interests(item_table, interests, interest_separator, len(item_names), notes)
-    user_features = _user_features(user_table, user, user_names)
-    order = np.lexsort((exact, user_code))
+    sets, more = _interests(item_table, events, interests, interest_separator, item_code, len(item_names))
+    kinds, held = membership(sets)
+    features, unused = chosen_features(user_table, user, user_names, user_features)
+    notes += more + unused
+    order = np.lexsort((times.exact, user_code))
     codes = np.stack([user_code, item_code, scenario_code, behaviour_code])[:, order]
-    seconds = seconds[order]
-    repeated = int(pd.DataFrame(dict(enumerate([*codes, seconds]))).duplicated().sum())
-    _note(
-        notes,
-        repeated,
-        "events repeat an earlier one (user, item, scenario, behaviour and time); they are kept.",
-    )
-    fractions = not np.issubdtype(exact.dtype, np.datetime64) and bool((exact != np.floor(exact)).any())
-    if fractions:
-        notes.append("Times were rounded down to whole seconds, after the events had been put in order.")
+    whole = times.seconds[order]
+    notes += _unusual(codes, whole, scenarios, kinds)
+    if time is not None:
+        notes += _ties(codes[0], times.exact[order])
     catalogue = Catalogue(
         item_names,
         scenarios,
         behaviours,
         kinds,
-        membership,
-        {name: _sorted(user_features[name].dropna()) for name in user_features.columns},
+        held,
+        {name: sorted_categories(features[name]) for name in features.columns},
     )
     return BehaviourLog(
         catalogue=catalogue,
@@ -106,26 +133,36 @@ def read_log(
         item=codes[1],
         scenario=codes[2],
         behaviour=codes[3],
-        time=seconds,
-        item_features=_item_features(item_table, _texts(item, interests), item_names),
-        user_features=user_features,
+        time=whole,
+        item_features=_item_features(item_table, texts, item_names),
+        user_features=features,
         notes=tuple(notes),
     )
 
 
-def _names_or_one(table: Table, kind: str, column: str | None, only: str) -> tuple[IntArray, tuple[str, ...]]:
-    if column is None:
-        return np.zeros(len(table.frame), np.int32), (only,)
-    return table.names(
-        column, f"Say which column holds it, {kind}='…', or {kind}=None if the log has one only."
-    )
+def _item_table(
+    source: TableSource | Mapping[str, TableSource] | None,
+    texts: Sequence[str],
+    form: FileFormat,
+    item: str,
+    apart: bool,
+) -> Table | None:
+    """The items; of several tables one, where the names of each have its scenario before them if apart."""
+    if source is None:
+        return None
+    if not isinstance(source, Mapping):
+        return load_table(source, "the items", texts, form)
+    frames = []
+    for where, part in source.items():
+        table = load_table(part, f"the items of {where}", texts, form)
+        codes, names = table.names(item, "The items need the same column name here as in the events.")
+        prefix = f"{where}/" if apart else ""
+        frames.append(table.frame.assign(**{item: [prefix + names[code] for code in codes]}))
+    frame = pd.concat(frames, ignore_index=True)
+    return Table(frame if apart else frame.drop_duplicates(item, ignore_index=True), "the items of all files")
 
 
-def _texts(item: str, interests: str | None) -> list[str]:
-    return [item] if interests is None else [item, interests]
-
-
-def _table_names(table: Table | None, column: str, kind: str) -> tuple[str, ...]:
+def _table_names(table: Table | None, column: str, kind: str) -> Names:
     """The names in the order of their table, each of which must be another."""
     if table is None:
         return ()
@@ -138,80 +175,126 @@ def _table_names(table: Table | None, column: str, kind: str) -> tuple[str, ...]
     return names
 
 
-def _align(
-    known: tuple[str, ...], codes: IntArray, seen: tuple[str, ...]
-) -> tuple[IntArray, tuple[str, ...]]:
+def _refuse_strangers(
+    events: EventTables, column: str, table: Table | None, listed: Names, seen: Names
+) -> None:
+    """Refuse a table that shares no name with the events: the names are written in two ways."""
+    if table is not None and not set(listed) & set(seen):
+        raise LogError(
+            f"none of the {len(seen):,} names in column {column!r} of {events.first.name} stands in "
+            f"{table.name}: they are such as {seen[0]!r} there and {listed[0]!r} here. Write both "
+            f"the same way."
+        )
+
+
+def _align(known: Names, codes: IntArray, seen: Names) -> tuple[IntArray, Names]:
     """Codes over the known names, followed by those only seen."""
     place = {name: code for code, name in enumerate(dict.fromkeys([*known, *seen]))}
     return np.array([place[name] for name in seen], np.int32)[codes], tuple(place)
 
 
-def _note(notes: list[str], count: int, sentence: str) -> None:
-    if count:
-        notes.append(f"{count:,} {sentence}")
+def _counted(count: int, sentence: str) -> list[str]:
+    return [f"{count:,} {sentence}"] if count else []
+
+
+def _absences(table: Table | None, kind: str, listed: Names, seen: Names, names: Names) -> list[str]:
+    if table is None:
+        no_items = "There is no items table: of an item nothing is known but its name."
+        return [no_items] if kind == "item" else []
+    silent, strange = len(names) - len(seen), len(names) - len(listed)
+    history = ", with an empty history" if kind == "user" else ""
+    unknown = "their features are unknown" if kind == "user" else f"their interest is {OTHER!r}"
+    return [
+        *_counted(silent, f"{kind}s of the {kind}s table have no event; they are kept{history}."),
+        *_counted(strange, f"{kind}s are not in the {kind}s table; {unknown}."),
+    ]
 
 
 def _interests(
-    table: Table | None, column: str | None, separator: str, n: int, notes: list[str]
-) -> tuple[tuple[str, ...], BoolArray]:
-    """The interests, and which item has which, bool `(n, K)`."""
+    table: Table | None,
+    events: EventTables,
+    column: str | None,
+    separator: str,
+    item_code: IntArray,
+    n: int,
+) -> tuple[list[list[str]], list[str]]:
+    """The interests of each item, and notes on them."""
     sets: list[list[str]] = [[] for _ in range(n)]
-    if table is not None and column is not None:
-        cells = table.column(
-            column, "Say which column holds them, interests='…', or interests=None if none does."
-        )
-        for row, cell in enumerate(cells):
-            sets[row] = _split(cell, separator)
-        without = sum(not names for names in sets[: len(cells)])
-        _note(notes, without, f"items of the items table have no interest; they get {OTHER!r}.")
-    sets = [names or [OTHER] for names in sets]
-    found = {name for names in sets for name in names}
-    kinds = (*sorted(found - {OTHER}), *(found & {OTHER}))
-    place = {name: code for code, name in enumerate(kinds)}
-    membership = np.zeros((n, len(kinds)), np.bool_)
-    rows = np.repeat(np.arange(n), [len(names) for names in sets])
-    membership[rows, [place[name] for names in sets for name in names]] = True
-    return kinds, membership
-
-
-def _split(cell: Any, separator: str) -> list[str]:
-    if isinstance(cell, str):
-        parts: Iterable[Any] = cell.split(separator)
-    elif isinstance(cell, (list, tuple, set, np.ndarray)):
-        parts = cell
+    if column is None:
+        return sets, []
+    if table is not None:
+        fix = "Say which column holds them, interests='…', or interests=None if none does."
+        cells, error = table.column(column, fix), table.error
+    elif column != INTERESTS or all(column in file.frame for file in events.files.values()):
+        cells, error = events.cells(column), events.error
     else:
-        parts = [] if pd.isna(cell) else [cell]
-    return [name for part in parts if (name := str(part).strip())]
+        return sets, []
+    found = _split(cells, column, separator, error)
+    other = looks_separated(cells, separator)
+    notes = []
+    if other is not None:
+        notes.append(
+            f"No interest was split: most cells of {column!r} hold {other!r} and none {separator!r}. If it "
+            f"stands between two interests, say interest_separator={other!r}."
+        )
+    if table is not None:
+        sets[: len(found)] = found
+        where = "of the items table"
+    else:
+        sets, changing = _by_item(found, item_code, n)
+        notes += _counted(
+            changing, f"items have other interests in one event than in another ({column!r}); all count."
+        )
+        where = "of the events"
+    without = sum(not names for names in (sets[: len(found)] if table is not None else sets))
+    return sets, [*notes, *_counted(without, f"items {where} have no interest; they get {OTHER!r}.")]
 
 
-def _item_features(table: Table | None, apart: list[str], names: tuple[str, ...]) -> pd.DataFrame:
+def _split(
+    cells: pd.Series[Any], column: str, separator: str, error: Callable[[int, str, str], LogError]
+) -> list[list[str]]:
+    try:
+        return split_interests(cells, separator)
+    except UnfitCellError as unfit:
+        raise error(unfit.row, column, unfit.problem) from None
+
+
+def _by_item(found: list[list[str]], item_code: IntArray, n: int) -> tuple[list[list[str]], int]:
+    """The interests that events give to each item; and how many items have not the same in all events."""
+    pairs = pd.DataFrame({"item": item_code, "names": [tuple(names) for names in found]}).drop_duplicates()
+    sets: list[list[str]] = [[] for _ in range(n)]
+    for code, names in zip(pairs["item"], pairs["names"], strict=True):
+        sets[code] = list(dict.fromkeys([*sets[code], *names]))
+    return sets, int((pairs["item"].value_counts() > 1).sum())
+
+
+def _item_features(table: Table | None, apart: list[str], names: Names) -> pd.DataFrame:
     index = pd.Index(names, dtype="str", name="item")
     if table is None:
         return pd.DataFrame(index=index)
-    return _extend(table.frame.drop(columns=apart), index)
-
-
-def _user_features(table: Table | None, column: str, names: tuple[str, ...]) -> pd.DataFrame:
-    index = pd.Index(names, dtype="str", name="user")
-    if table is None:
-        return pd.DataFrame(index=index)
-    features = {}
-    for name in table.frame.columns.drop(column):
-        codes, known = table.categories(name)
-        features[str(name)] = pd.Series(np.array([*known, None], object)[codes], dtype="str")
-    return _extend(pd.DataFrame(features, index=range(len(table.frame))), index)
-
-
-def _extend(features: pd.DataFrame, index: pd.Index[Any]) -> pd.DataFrame:
-    """Features by name; unknown for the names that follow those of the table."""
+    features = table.frame.drop(columns=apart)
     return features.set_index(index[: len(features)]).reindex(index)
 
 
-def _sorted(categories: pd.Series[Any]) -> tuple[str, ...]:
-    """Distinct categories; numbers by size, before text."""
+def _unusual(codes: IntArray, seconds: Any, scenarios: Names, interests: Names) -> list[str]:
+    """What is rare in a log and often a sign of a wrong column."""
+    events = codes.shape[1]
+    repeated = int(pd.DataFrame(dict(enumerate([*codes, seconds]))).duplicated().sum())
+    notes = _counted(
+        repeated, "events repeat an earlier one (user, item, scenario, behaviour and time); they are kept."
+    )
+    for kind, names in (("scenarios", scenarios), ("interests", interests)):
+        if len(names) > max(10, events / 10):
+            notes.append(
+                f"There are {len(names):,} {kind} for {events:,} events: is that the right column? A model "
+                f"learns little of what it meets once."
+            )
+    return notes
 
-    def key(text: str) -> tuple[bool, int, str]:
-        number = text.isdecimal()
-        return not number, int(text) if number else 0, text
 
-    return tuple(sorted(set(categories), key=key))
+def _ties(user: IntArray, exact: Any) -> list[str]:
+    same = (user[1:] == user[:-1]) & (exact[1:] == exact[:-1])
+    tied = int((np.append(same, False) | np.append(False, same)).sum())
+    return _counted(
+        tied, "events share their time with another of the same user; they keep the order of the table."
+    )

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imtlib.data.histories import EvaluationSet
-from imtlib.data.log import BehaviourLog, seconds
+from imtlib.data.log import BehaviourLog
+from imtlib.data.times import as_date, seconds
 from imtlib.errors import LogError
 from imtlib.types import IntArray, TimeArray
 
@@ -109,14 +110,15 @@ def time_split(
         raise LogError(f"no event lies before {at!r}: the log goes from {_span(ordered)}.")
     valid_from = _moment(before, 0.9) if valid_at is None else _moment(ordered, valid_at)
     if valid_from >= test_from:
-        raise LogError(f"valid_at ({valid_from}) must lie before at ({test_from}), in seconds since 1970.")
+        raise LogError(f"valid_at, {as_date(valid_from)}, must lie before at, {as_date(test_from)}.")
     valid, late = _first_from(log, valid_from, test_from)
     test, new = _first_from(log, test_from, None)
     role = np.where(log.time < valid_from, TRAIN, HISTORY_ONLY).astype(np.int8)
     for name, part in (("learn from", role[role == TRAIN]), ("test on", test), ("validate on", valid)):
         if len(part) == 0:
             raise LogError(
-                f"nothing to {name} with validation from {valid_from} and test from {test_from}: the log "
+                f"nothing to {name} with validation from {as_date(valid_from)} and test from "
+                f"{as_date(test_from)}: the log "
                 f"goes from {_span(ordered)}, and a request needs a user with an event on either side."
             )
     unused = int((role == HISTORY_ONLY).sum()) - len(valid) - len(test)
@@ -137,7 +139,7 @@ def _moment(ordered: TimeArray, at: float | str | datetime) -> int:
 
 
 def _span(ordered: TimeArray) -> str:
-    return f"{ordered[0]} to {ordered[-1]}"
+    return f"{as_date(ordered[0])} to {as_date(ordered[-1])}"
 
 
 def _first_from(log: BehaviourLog, begin: int, end: int | None) -> tuple[TimeArray, int]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
-from imtlib.data.tables import LATEST
+from imtlib.data.times import LATEST
 from imtlib.datasets.download import Download, WebFolder
 from imtlib.datasets.log_cache import parsed_once
 from imtlib.datasets.text_lines import line_error, read_text, refuse, text_lines

@@ -127,4 +127,6 @@ def _parse(folder: Path, stem: str) -> BehaviourLog:
     items["year"] = pd.to_numeric(items["year"], errors="coerce").astype("Int64")
     items["interests"] = items["interests"].replace("unknown", "")  # MovieLens' word for no genre
     users = table("user", ["user", "age", "gender", "occupation", "postcode"])
-    return read_log(events, items=items, users=users.drop(columns="postcode"), interest_separator=" ")
+    features = ["age", "gender", "occupation"]
+    known = users[["user", *features]]
+    return read_log(events, items=items, users=known, user_features=features, interest_separator=" ")

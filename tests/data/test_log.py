@@ -1,11 +1,14 @@
 """The log: its names, its tables, the history of a user, and what leaves with rare users and items."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from imtlib.data.log import BehaviourLog, seconds
+from imtlib.data.log import BehaviourLog
 from imtlib.data.reader import read_log
+from imtlib.data.times import seconds
 from imtlib.errors import LogError, UnknownNameError
 
 EVENTS = pd.DataFrame(
@@ -26,7 +29,7 @@ USERS = pd.DataFrame({"user": ["bob", "cy", "ann"], "age": [30, 9, None], "town"
 
 @pytest.fixture
 def log() -> BehaviourLog:
-    return read_log(EVENTS, items=ITEMS, users=USERS)
+    return read_log(EVENTS, items=ITEMS, users=USERS, user_features=["age", "town"], time_unit="s")
 
 
 def test_events_stand_by_user_and_time_and_ties_keep_their_order(log: BehaviourLog) -> None:
@@ -53,7 +56,7 @@ def test_a_log_read_back_from_its_table_is_the_same(log: BehaviourLog) -> None:
 def test_repr_tells_counts_and_every_note(log: BehaviourLog) -> None:
     assert "5 events, 3 users, 4 items, 3 interests, 2 scenarios, 2 behaviours" in repr(log)
     assert all(note in repr(log) for note in log.notes)
-    assert len(log.notes) == 1
+    assert len(log.notes) == 4
 
 
 def test_history_defaults_to_the_last_event(log: BehaviourLog) -> None:
@@ -84,7 +87,8 @@ def test_a_history_that_cannot_be_had_says_what_to_give(log: BehaviourLog) -> No
     with pytest.raises(LogError, match=r"'cy' has no event.*give `at`"):
         log.history_of("cy")
     with pytest.raises(
-        LogError, match=r"'cy' has no event at or before 5 .*give `scenario`, one of \['shop'"
+        LogError,
+        match=r"'cy' has no event at or before 1970-01-01 00:00:05 .*give `scenario`, one of \['shop'",
     ):
         log.history_of("cy", at=5)
     with pytest.raises(LogError, match="not a moment: 'soon'"):
@@ -116,7 +120,7 @@ def test_keep_frequent_counts_once_and_keeps_order() -> None:
     table["scenario"] = ["s", "s", "s", "s", "t", "r"]
     items = pd.DataFrame({"item": ["d", "c", "b", "a"], "interests": ["z", "y", "x", "x|z"]})
     users = pd.DataFrame({"user": ["w", "v", "u"], "age": [1, 2, 3]})
-    kept = read_log(table, items=items, users=users, behaviour=None).keep_frequent(2)
+    kept = read_log(table, items=items, users=users, behaviour=None, user_features=["age"]).keep_frequent(2)
     assert kept.users == ("v", "u")
     assert kept.catalogue.items == ("b", "a")
     assert kept.catalogue.interests == ("x", "z")
@@ -160,8 +164,9 @@ def test_seconds_refuses_what_is_no_moment(moment: object) -> None:
 
 
 def test_fingerprint_changes_with_any_meaning(log: BehaviourLog) -> None:
-    same = read_log(EVENTS, items=ITEMS, users=USERS)
-    other = read_log(EVENTS, items=ITEMS.assign(interests=["a", "b", "a", "c"]), users=USERS)
+    known: dict[str, Any] = {"users": USERS, "user_features": ["age", "town"]}
+    same = read_log(EVENTS, items=ITEMS, **known)
+    other = read_log(EVENTS, items=ITEMS.assign(interests=["a", "b", "a", "c"]), **known)
     assert same.catalogue.fingerprint == log.catalogue.fingerprint != other.catalogue.fingerprint
 
 

@@ -49,7 +49,7 @@ def test_a_category_that_no_profile_holds_need_not_be_known() -> None:
 def test_a_log_can_do_without_what_is_known_of_its_users() -> None:
     events = pd.DataFrame({"user": ["u"], "item": ["i"], "time": [1]})
     users = pd.DataFrame({"user": ["u"], "age": [9]})
-    log = read_log(events, users=users, scenario=None, behaviour=None)
+    log = read_log(events, users=users, scenario=None, behaviour=None, user_features=["age"])
     names = replace(log.catalogue, user_features={"town": ("Rom",)})
     with pytest.raises(UnknownNameError, match="age '9'"):
         in_catalogue(log.history_of("u"), names)
@@ -61,7 +61,7 @@ def test_a_log_can_do_without_what_is_known_of_its_users() -> None:
 def test_a_category_of_a_user_that_the_log_does_not_know_is_refused() -> None:
     events = pd.DataFrame({"user": ["u", "v"], "item": ["i", "i"], "time": [1, 1]})
     users = pd.DataFrame({"user": ["u", "v"], "age": [9, None]})
-    log = read_log(events, users=users, scenario=None, behaviour=None)
+    log = read_log(events, users=users, scenario=None, behaviour=None, user_features=["age"])
     strange = replace(log, catalogue=replace(log.catalogue, user_features={"age": ("10",)}))
     with pytest.raises(UnknownNameError, match=r"user 'u' has age '9'.* it holds \['10'\]"):
         strange.histories_before(np.array([0]))

@@ -23,8 +23,14 @@ def write(tmp_path: Path):
     return written
 
 
+NOON = 1_767_225_600
+"""Midnight of the first of January 2026, in seconds since 1970."""
+NO_ITEMS = "There is no items table: of an item nothing is known but its name."
+
+
 def events(**columns: object) -> pd.DataFrame:
-    table = {"user": ["u", "v"], "item": ["a", "b"], "scenario": "s", "behaviour": "view", "time": [1, 2]}
+    time = [NOON, NOON + 1]
+    table = {"user": ["u", "v"], "item": ["a", "b"], "scenario": "s", "behaviour": "view", "time": time}
     return pd.DataFrame({**table, **columns})
 
 
@@ -51,11 +57,11 @@ def test_every_kind_of_file_gives_the_same_log(write, tmp_path: Path) -> None:
 
 
 def test_columns_can_have_other_names_and_may_be_missing(write) -> None:
-    path = write("uid,sku,when\nx,p,5\n")
+    path = write(f"uid,sku,when\nx,p,{NOON}\n")
     log = read_log(path, user="uid", item="sku", time="when", scenario=None, behaviour=None)
-    assert log.to_frame().values.tolist() == [["x", "p", "all", "event", 5]]
+    assert log.to_frame().values.tolist() == [["x", "p", "all", "event", NOON]]
     assert log.catalogue.interests == ("other",)
-    assert log.notes == ()
+    assert log.notes == (NO_ITEMS,)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_columns_can_have_other_names_and_may_be_missing(write) -> None:
 def test_whole_numbers_lose_their_point(ids: pd.Series) -> None:
     log = read_log(events(user=ids), users=pd.DataFrame({"user": ["1", "2"]}))
     assert log.users == ("1", "2")
-    assert log.notes == ()
+    assert log.notes == (NO_ITEMS,)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +107,20 @@ def test_times_before_1970_round_down() -> None:
 
 
 def test_order_follows_the_unrounded_time_and_then_the_table() -> None:
-    table = events(user="u", item=["late", "early"], time=[5.9, 5.1])
+    table = events(user="u", item=["late", "early"], time=[NOON + 0.9, NOON + 0.1])
     log = read_log(table)
     assert log.events_of("u")["item"].tolist() == ["early", "late"]
-    assert log.notes == ("Times were rounded down to whole seconds, after the events had been put in order.",)
-    tied = pd.DataFrame({"user": "u", "item": [f"{n:03}" for n in range(500)], "time": 3})
-    assert read_log(tied, scenario=None, behaviour=None).to_frame()["item"].tolist() == tied["item"].tolist()
+    assert log.notes == (
+        "Times were rounded down to whole seconds, after the events had been put in order.",
+        NO_ITEMS,
+    )
+    tied = pd.DataFrame({"user": "u", "item": [f"{n:03}" for n in range(500)], "time": NOON})
+    log = read_log(tied, scenario=None, behaviour=None)
+    assert log.to_frame()["item"].tolist() == tied["item"].tolist()
+    assert (
+        "500 events share their time with another of the same user; they keep the order of the table."
+        in log.notes
+    )
 
 
 def test_order_of_names() -> None:
@@ -124,14 +138,17 @@ def test_nothing_unusual_goes_untold() -> None:
     table = pd.concat([events(), events(), events(item="new")], ignore_index=True)
     items = pd.DataFrame({"item": ["a", "b"], "interests": [" x | y ", ""], "price": [3, 4]})
     users = pd.DataFrame({"user": ["u", "idle"], "age": [30.0, None]})
-    log = read_log(table, items=items, users=users)
+    log = read_log(table, items=items, users=users.assign(mail="x@y.z"), user_features=["age"])
     assert len(log) == 6
     assert log.notes == (
         "1 users of the users table have no event; they are kept, with an empty history.",
         "1 users are not in the users table; their features are unknown.",
         "1 items are not in the items table; their interest is 'other'.",
         "1 items of the items table have no interest; they get 'other'.",
+        "Columns of the users table that nobody asked for were left out: mail. Those that a model may know "
+        "are named in user_features.",
         "2 events repeat an earlier one (user, item, scenario, behaviour and time); they are kept.",
+        "6 events share their time with another of the same user; they keep the order of the table.",
     )
     assert log.users == ("u", "idle", "v")
     assert log.catalogue.interests == ("x", "y", "other")
@@ -184,16 +201,18 @@ def test_empty_file(write) -> None:
 
 def test_time_that_is_missing_or_cannot_be_read(write) -> None:
     bad = GOOD.replace("buy,20", "buy,noon")
-    assert_refused(write(bad), "events.csv, row 2 (line 3), column 'time'", "'noon'", "pandas.to_datetime")
+    assert_refused(write(bad), "events.csv, row 2 (line 3), column 'time'", "'noon'", "time_format=")
     assert_refused(write(GOOD.replace("buy,20", "buy,")), "row 2 (line 3)", "the time is missing")
     assert_refused(write(bad.replace("\n007", "\n\n007"), "gap.csv"), "row 2 (line 4)")
-    quoted = GOOD.replace("pen", '"p\ne\nn"').replace("buy,20", "buy,noon")
-    assert_refused(write(quoted, "quoted.csv"), "row 2 (line 5)")
+    quoted = 'title,user,item,time\n"in\nthree\nlines",7,pen,30\nink,7,ink,noon\nx,7,ink,30\n'
+    assert_refused(write(quoted, "quoted.csv"), "row 2 (line 5)", scenario=None, behaviour=None)
     assert_refused(events(time=["1970-01-01", "05/04/2001"]), "row 2, column 'time'", "'05/04/2001'")
     assert_refused(events(time=[1, np.nan]), "row 2, column 'time'", "the time is missing")
     assert_refused(events(time=[np.inf, 1.0]), "row 1, column 'time'", "cannot be read as a time")
     assert_refused(events(time=pd.to_datetime(["1970-01-01", None])), "row 2", "the time is missing")
-    assert_refused(events(time=[1, 978_300_760_000]), "row 2, column 'time'", "milliseconds", "Divide")
+    assert_refused(
+        events(time=[1, 978_300_760_000]), "row 2, column 'time'", "milliseconds", "time_unit='ms'"
+    )
 
 
 def test_line_in_a_compressed_file(tmp_path: Path) -> None:
@@ -235,7 +254,7 @@ def test_rows_that_stand_twice_in_a_table() -> None:
 
 
 def test_files_that_cannot_be_read(write, tmp_path: Path) -> None:
-    assert_refused(write(GOOD, "events.xlsx"), "events.xlsx: this kind of file is not read", ".parquet")
+    assert_refused(write(GOOD, "events.sav"), "events.sav: this kind of file is not read", ".parquet")
     assert_refused(write(GOOD + "7,ink,shop,view,30,more\n"), "events.csv: a line has more fields", "line 5")
     wide = GOOD.replace(",30\n", ",30,more\n").replace(",20\n", ",20,more\n")
     assert_refused(write(wide), "events.csv: a line has more fields")
@@ -248,7 +267,7 @@ def test_files_that_cannot_be_read(write, tmp_path: Path) -> None:
     (tmp_path / "cut.csv.gz").write_bytes(whole[:-20])
     assert_refused(tmp_path / "cut.csv.gz", "cut.csv.gz cannot be read", "cut short")
     (tmp_path / "latin.csv").write_bytes(GOOD.replace("pen", "café").encode("latin-1"))
-    assert_refused(tmp_path / "latin.csv", "latin.csv is not UTF-8", "Save it as UTF-8")
+    assert_refused(tmp_path / "latin.csv", "latin.csv is not UTF-8", "save it as UTF-8")
     assert_refused(pd.concat([events(), events()[["item"]]], axis=1), "two columns named 'item'")
     with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
         read_log(tmp_path / "nowhere.csv")

@@ -44,11 +44,16 @@ def logs(draw: st.DrawFn) -> BehaviourLog:
     columns = {name: draw(values) for name, values in features.items() if draw(st.booleans())}
     items = pd.DataFrame({"item": known, **columns})
     items["interests"] = draw(st.lists(st.sampled_from(["", "a", "b|a"]), min_size=6, max_size=6))
-    users = pd.DataFrame({"user": known, "group": draw(st.lists(st.none() | names, min_size=6, max_size=6))})
+    groups = st.sampled_from([None, "a", draw(names)])
+    users = pd.DataFrame({"user": known, "group": draw(st.lists(groups, min_size=6, max_size=6))})
+    given_users = draw(st.booleans())
+    # A table must share a name with the events.
+    events.append((known[0], known[0], known[0], known[0], 0))
     return read_log(
         pd.DataFrame(events, columns=["user", "item", "scenario", "behaviour", "time"]),
         items=draw(st.none() | st.just(items)),
-        users=draw(st.none() | st.just(users)),
+        users=users if given_users else None,
+        user_features=["group"] if given_users else [],
     )
 
 

@@ -48,7 +48,7 @@ def test_movielens_1m_has_the_canonical_counts(log: BehaviourLog) -> None:
     assert len(names.interests) == 18
     assert names.item_interests.any(axis=1).all()
     assert "other" not in names.interests
-    assert log.notes[0].endswith("0 users, 467 items, 598 events.")
+    assert log.notes[-1].endswith("0 users, 467 items, 598 events.")
     toy_story = names.item_interests[names.items.index("Toy Story (1995)")]
     assert [names.interests[k] for k in np.flatnonzero(toy_story)] == ["Animation", "Children's", "Comedy"]
 
@@ -109,7 +109,8 @@ def test_half_of_all_steps_share_a_second(log: BehaviourLog) -> None:
 
 def test_movielens_100k_is_whole(small: BehaviourLog) -> None:
     assert (len(small.users), len(small.catalogue.items), len(small)) == (943, 1682, 100_000)
-    assert small.notes == ("2 items of the items table have no interest; they get 'other'.",)
+    assert small.notes[0] == "2 items of the items table have no interest; they get 'other'."
+    assert small.notes[1].startswith("75,772 events share their time")
     assert small.catalogue.interests[-1] == "other"
     assert small.item_features.loc["2"].tolist() == ["GoldenEye", 1995]
 

@@ -39,13 +39,14 @@ def test_a_market_is_a_scenario_items_are_shared_and_users_are_not(tmp_path: Pat
         seconds(day) for day in ("2014-02-28", *["2016-06-13"] * 2)
     ]
     assert log.events_of("de_ann")["time"].tolist() == [-86_400]
-    assert log.notes == (
-        "Users whose name stands in several markets: 1. Each is a user of its own in every market.",
+    assert (
+        log.notes[-1]
+        == "Users whose name stands in several markets: 1. Each is a user of its own in every market."
     )
 
 
 def test_no_note_where_nobody_is_in_two_markets(tmp_path: Path) -> None:
-    assert read_markets(write(tmp_path, uk=UK)).notes == ()
+    assert not any("several markets" in note for note in read_markets(write(tmp_path, uk=UK)).notes)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_the_markets_have_the_counts_of_their_source(log: BehaviourLog) -> None:
 
 
 def test_notes_count_what_repeats_and_who_is_in_two_markets(log: BehaviourLog) -> None:
-    assert log.notes[0].startswith("716 events repeat an earlier one")
+    assert log.notes[1].startswith("716 events repeat an earlier one")
     assert log.notes[1].startswith("Users whose name stands in several markets: 1.")
     assert {"uk_AFWVZ3ZTBFMG5H6F34ZZWFGGGAPQ", "de_AFWVZ3ZTBFMG5H6F34ZZWFGGGAPQ"} <= set(log.users)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,7 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-import pandas as pd
 from keras import ops
-from numpy.typing import NDArray
 
 from imtlib.attention import ATTENTIONS
 from imtlib.config import FORMAT, ModelConfig, configured, settings_of
@@ -23,15 +21,15 @@ from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import GAP_BUCKETS, by_length, inputs
 from imtlib.data.item_features import Modalities
 from imtlib.data.log import BehaviourLog
-from imtlib.data.queries import Event, requested
 from imtlib.encoding import Encoder, EventEmbedding, read
 from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.item_fusion import FusedItems, fused_items
 from imtlib.layers.ops import real_events
 from imtlib.layers.scenario_sharing import SHARINGS
+from imtlib.lists import recommend
 from imtlib.losses.joint import ScoredItems, joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
-from imtlib.recommendation import Policy, items_through_interests, recommend
+from imtlib.recommendation import items_through_interests, log_partition
 from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
 from imtlib.types import Float32Array, Tensor
 
@@ -159,12 +157,22 @@ class InterestMigrationModel(keras.Model):
             "query": self.item_query(context, followed, training=training),
         }
 
-    def log_p(self, query: Tensor, next_interest: Tensor) -> Tensor:
-        """Compute log p of every item: queries `(n, d)` and next interests `(n, K)` give float `(n, N)`."""
+    def item_scores(self, query: Tensor, next_interest: Tensor) -> dict[str, Tensor]:
+        """Score every item.
+
+        Args:
+            query: float `(n, d)`.
+            next_interest: float `(n, K)`.
+
+        Returns:
+            `log_p`, float `(n, N)`; and, of a model that goes through interests, `log_z`, the logarithm of
+            $Z_{y'}$, float `(n, K)`.
+        """
         logits = item_logits(query, self.embedding.item.embeddings, self.biases())
-        if self.config.through_interests:
-            return items_through_interests(logits, next_interest, self._item_interests)
-        return ops.log_softmax(logits, axis=-1)
+        if not self.config.through_interests:
+            return {"log_p": ops.log_softmax(logits, axis=-1)}
+        log_p = items_through_interests(logits, next_interest, self._item_interests)
+        return {"log_p": log_p, "log_z": log_partition(logits, self._item_interests)}
 
     def compute_loss(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True
@@ -185,7 +193,7 @@ class InterestMigrationModel(keras.Model):
         return joint_loss(x, y, y_pred, items, self.config)
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What `call` returns, at each row's last position alone, `(B, …)`; and `log_p` `(B, N)`."""
+        """What `call` returns, at each row's last position alone, `(B, …)`; and `item_scores`."""
         state = self.states(batch)
         length = batch["length"]
         # The belief at an item of unknown interest looks one position back: two positions are enough.
@@ -217,13 +225,13 @@ class InterestMigrationModel(keras.Model):
             length: events of each history, int `(B,)`; of an empty one the first position is taken.
 
         Returns:
-            `call`'s outputs, every part `(B, …)`, and `log_p` `(B, N)`.
+            `call`'s outputs, every part `(B, …)`, and those of `item_scores`.
         """
         asked = {"item": item, "request_scenario": request_scenario, "request_gap": request_gap}
         two = self._heads(state, context, asked)
         last = ops.cast(length > 0, "int32")[:, None]
         ends = {name: at_positions(values, last)[:, 0] for name, values in two.items()}
-        return {**ends, "log_p": self.log_p(ends["query"], ends["next_interest"])}
+        return {**ends, **self.item_scores(ends["query"], ends["next_interest"])}
 
     def outputs(
         self, histories: Histories, names: tuple[str, ...], batch: int = 256
@@ -232,7 +240,7 @@ class InterestMigrationModel(keras.Model):
 
         Args:
             histories: n histories, of a catalogue equal to the model's.
-            names: of `call`'s outputs, and `"log_p"`.
+            names: of the outputs of `call` and `item_scores`.
             batch: histories worked on at a time.
 
         Returns:
@@ -256,51 +264,7 @@ class InterestMigrationModel(keras.Model):
         """Score the next item by log p, float32 `(n, N)`: each row over the whole catalogue, in its order."""
         return self.outputs(histories, ("log_p",))["log_p"]
 
-    def log_z(self, query: Float32Array) -> NDArray[np.float64]:
-        """Compute $\\log Z_{y'}$ of each interest: queries `(n, d)` give `(n, K)`; −∞ without items."""
-        table, bias = np.asarray(self.embedding.item.embeddings), np.asarray(self.biases())
-        logits = query.astype(np.float64) @ table.T.astype(np.float64) + bias
-        top = logits.max(axis=1, keepdims=True)
-        with np.errstate(divide="ignore"):
-            return top + np.log(np.exp(logits - top) @ self.catalogue.item_interests)
-
-    def recommend(
-        self,
-        log: BehaviourLog | None = None,
-        *,
-        user: str | None = None,
-        history: Histories | Sequence[Event] | None = None,
-        k: int = 10,
-        scenario: str | None = None,
-        at: int | None = None,
-        profile: Mapping[str, str] | None = None,
-        allowed: Collection[str] | None = None,
-        policy: Policy | None = None,
-        reasons: int = 2,
-    ) -> pd.DataFrame:
-        """Recommend the best k items for a user of a log, or for a history of its own; each with its reason.
-
-        Args:
-            log, user: whose events are the history; the names are matched to the model's.
-            history: instead of these, one row of histories, or events by their names; may be empty.
-            k: how many.
-            scenario: where they will be shown; by default where the last event was.
-            at: when, seconds since 1970; by default the time of the last event.
-            profile: the user's features, with events; it makes the first state if the model uses it.
-            allowed: names of the items that may be shown, such as those in stock.
-            policy: see `Policy`.
-            reasons: how many events to name for each item.
-
-        Returns:
-            One row an item, best first: see `imtlib.recommendation.recommend`.
-
-        Raises:
-            ValueError: neither a user of a log nor a history is given, an argument goes with the other way of
-                asking, or `k` is out of range.
-            UnknownNameError: the user, or an item, scenario, behaviour or feature, is not known.
-        """
-        asked = requested(self.catalogue, log, user, history, scenario, at, profile)
-        return recommend(self, asked, k=k, allowed=allowed, policy=policy, reasons=reasons)
+    recommend = recommend
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
         """Save weights, settings and catalogue in Keras' format; no user is named in it.

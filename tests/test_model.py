@@ -42,7 +42,7 @@ def test_the_loss_is_multiplied_in_the_models_precision_and_scores_are_not(throu
         full, low = (float(model.compute_loss(given, target, outputs)) for model in models)
         assert 1e-7 < abs(low - full) / full < 1e-2
     query, interest = outputs["query"][:, 4], outputs["next_interest"][:, 4]
-    np.testing.assert_array_equal(*(model.log_p(query, interest) for model in models))
+    np.testing.assert_array_equal(*(model.item_scores(query, interest)["log_p"] for model in models))
 
 
 def test_a_model_of_another_format() -> None:

@@ -121,7 +121,7 @@ def test_another_order_of_names_is_matched_by_name(constant_model: InterestMigra
         ({"history": EVENTS, "profile": {"group": "z"}}, UnknownNameError, "unknown group 'z'"),
         ({"history": EVENTS, "profile": {"age": "9"}}, UnknownNameError, "unknown feature 'age'"),
         ({"history": [Event("item 99", "shop", "view", 1)]}, UnknownNameError, "unknown item 'item 99'"),
-        ({}, ValueError, "give a log and a user of it, or a history"),
+        ({}, ValueError, "give a log, recommend"),
     ],
 )
 def test_wrong_requests(constant_model: InterestMigrationModel, wrong: dict, error: type, says: str) -> None:
@@ -134,7 +134,7 @@ def test_histories_of_another_catalogue_are_refused_by_score(constant_model: Int
 
     log: BehaviourLog = simulate(users=4, events=4)[0]
     with pytest.raises(ModelFileError, match="catalogue of the histories is not that of the model"):
-        constant_model.score(log.history_of(log.users[0]))
+        constant_model.score(log.histories(log.users[0]))
     with pytest.raises(UnknownNameError, match="unknown item"):
         constant_model.recommend(log, user=log.users[0])
 
@@ -150,11 +150,11 @@ def test_what_a_history_holds_already_is_not_taken_again() -> None:
     model = small_model("constant")
     row = random_histories(model.catalogue, [3])
     for extra in ({"scenario": "shop"}, {"at": 5}, {"profile": {"group": "a"}}):
-        with pytest.raises(ValueError, match="holds its scenario, time and profile"):
+        with pytest.raises(ValueError, match="hold their scenario, time and profile"):
             model.recommend(history=row, **extra)
-    with pytest.raises(ValueError, match="give a log and a user of it, or a history"):
+    with pytest.raises(ValueError, match="give a log, recommend"):
         model.recommend()
-    with pytest.raises(ValueError, match="give a log and a user of it, or a history"):
+    with pytest.raises(ValueError, match="give a log, recommend"):
         model.recommend(history=row, user="somebody")
 
 

@@ -225,7 +225,7 @@ def evaluate_interests(model: InterestMigrationModel, part: EvaluationSet) -> In
     must_have_transitions(model)
     if len(part) == 0:
         raise LogError(f"the {part.name} part holds no request: there is nothing to evaluate")
-    ends = model.outputs(part.histories, ("next_interest", "belief", "query"))
+    ends = model.outputs(part.histories, ("next_interest", "belief", "log_z"))
     predicted = ends["next_interest"].astype(np.float64)
     own = part.histories.catalogue.item_interests[part.target].astype(np.float64)
     return InterestReport(
@@ -235,5 +235,5 @@ def evaluate_interests(model: InterestMigrationModel, part: EvaluationSet) -> In
         predicted=predicted,
         own=own,
         belief=ends["belief"].astype(np.float64),
-        responsibilities=responsibility(model.log_z(ends["query"]), predicted, own).astype(np.float64),
+        responsibilities=responsibility(ends["log_z"], predicted, own).astype(np.float64),
     )

@@ -12,6 +12,7 @@ from imtlib.data.events import windows
 from imtlib.data.histories import Histories
 from imtlib.data.log import BehaviourLog
 from imtlib.errors import LogError
+from imtlib.lists import recommend
 from imtlib.types import Float32Array, FloatArray
 
 BLOCK = 256
@@ -36,6 +37,8 @@ class Popularity:
         """Compute log p of the next item, float32 `(n, N)`; the same row for all."""
         _check(self.catalogue, histories)
         return np.tile(np.log(self.share).astype(np.float32), (len(histories), 1))
+
+    recommend = recommend
 
 
 class RecentPopularity:
@@ -75,6 +78,8 @@ class RecentPopularity:
             p[row] = np.log((count + self.smoothing * self.share) / (b - a + self.smoothing))
         return p
 
+    recommend = recommend
+
 
 class Transitions:
     """A one-step Markov chain over items, $p(j \\mid i) = (n_{ij} + a\\,p_j) / (n_i + a)$.
@@ -99,6 +104,8 @@ class Transitions:
         """Compute log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         return self._successors.pooled(histories, np.ones(1))
+
+    recommend = recommend
 
 
 class SmoothedTransitions:
@@ -133,6 +140,8 @@ class SmoothedTransitions:
         """Compute log p of the next item, float32 `(n, N)`."""
         _check(self.catalogue, histories)
         return self._successors.pooled(histories, self._weights)
+
+    recommend = recommend
 
 
 class _Successors:

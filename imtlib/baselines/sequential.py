@@ -25,6 +25,7 @@ from imtlib.encoding import read
 from imtlib.layers.backend import as_tensor, at_positions, compiled
 from imtlib.layers.gru import GRU
 from imtlib.layers.ops import real_events
+from imtlib.lists import recommend
 from imtlib.losses.joint import direct_loss
 from imtlib.prediction import item_logits
 from imtlib.types import Float32Array, Tensor
@@ -239,6 +240,8 @@ class SequenceBaseline(keras.Model):
         for rows in by_length(histories, batch):
             scores[rows] = self._ends_graph(inputs(histories.take(rows), self.max_length))
         return scores
+
+    recommend = recommend
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments, the catalogue as plain lists."""

@@ -87,6 +87,11 @@ class Catalogue:
                 f"such as {list(table)[:3]}. Names are compared as text, exactly."
             ) from None
 
+    def find(self, kind: str, names: Iterable[object]) -> IntArray:
+        """Look names up as `codes` does, but a name that is not in the catalogue is no error: it gives −1."""
+        table = self._codes[kind]
+        return np.fromiter((table.get(str(name), -1) for name in names), dtype=np.int32)
+
     @cached_property
     def _listed(self) -> tuple[TimeArray, TimeArray]:
         """Interests of item 0, then of item 1 and so on; and where each item's begin."""

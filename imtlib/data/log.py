@@ -12,7 +12,7 @@ import pandas as pd
 
 from imtlib.data.events import Events, windows
 from imtlib.data.histories import Histories
-from imtlib.data.times import as_date, seconds
+from imtlib.data.times import seconds
 from imtlib.errors import LogError, UnknownNameError
 from imtlib.types import BoolArray, Float32Array, IntArray, TimeArray
 
@@ -120,41 +120,47 @@ class BehaviourLog(Events):
         owners = self.user[events]
         return self._histories(owners, np.asarray(events), self.scenario[events], self.time[events])
 
-    def history_of(
-        self, user: object, scenario: object = None, at: float | str | datetime | None = None
+    def histories(
+        self,
+        users: str | int | Iterable[object] | None = None,
+        scenario: object = None,
+        at: float | str | datetime | None = None,
     ) -> Histories:
-        """Collect what is known of one user at a moment, as one row.
+        """Collect what is known of users at a moment, a row each.
 
         Args:
-            user: the user's name.
-            scenario: where the recommendation is shown; by default that of the last event in the history.
-            at: when it is asked for, as `seconds` takes it; by default the time of the user's last event.
-                Events up to and including this second are the history.
+            users: a name, or several; by default everybody, in the order of `users`.
+            scenario: where the recommendation is shown; by default that of each user's last event, and for
+                somebody without an event the one with most events of the log.
+            at: when it is asked for, as `seconds` takes it; by default the time of each user's last event,
+                and for somebody without an event that of the log's last. Events up to and including this
+                second are the history.
 
         Raises:
-            UnknownNameError: the user or the scenario is not known.
-            LogError: there is no event to take the default from, or `at` is not a moment.
+            UnknownNameError: a user or the scenario is not known.
+            LogError: the log has no event to take a default from, or `at` is not a moment.
         """
-        code = self.user_code(user)
-        start, end = int(self.starts[code]), int(self.starts[code + 1])
-        if at is None and start == end:
-            raise LogError(
-                f"user {str(user)!r} has no event to take the time of the request from: give `at`."
-            )
-        moment = int(self.time[end - 1]) if at is None else seconds(at)
-        end = start + int(np.searchsorted(self.time[start:end], moment, side="right"))
-        if scenario is None and start == end:
-            raise LogError(
-                f"user {str(user)!r} has no event at or before {as_date(moment)} to take the scenario of the "
-                f"request from: give `scenario`, one of {list(self.catalogue.scenarios[:5])}."
-            )
-        where = (
-            self.scenario[end - 1] if scenario is None else self.catalogue.codes("scenario", [scenario])[0]
-        )
-        one = np.array([code], np.int32)
-        return self._histories(
-            one, np.array([end]), np.array([where], np.int32), np.array([moment], np.int64)
-        )
+        if users is None:
+            owners = np.arange(len(self.users), dtype=np.int32)
+        else:
+            chosen = [users] if isinstance(users, (str, int, np.integer)) else users
+            owners = np.array([self.user_code(user) for user in chosen], np.int32)
+        if not len(self) and (at is None or scenario is None):
+            raise LogError("the log has no event to take the time and scenario of requests from: give both.")
+        first, end = self.starts[owners], self.starts[owners + 1]
+        if at is None:
+            last = np.where(end > first, self.time[np.maximum(end, 1) - 1], self.time.max())
+        else:
+            moment = seconds(at)
+            last = np.full(len(owners), moment, np.int64)
+            earlier = np.concatenate([[0], np.cumsum(self.time <= moment)])
+            end = first + earlier[end] - earlier[first]
+        if scenario is None:
+            usual = np.bincount(self.scenario).argmax()
+            where = np.where(end > first, self.scenario[np.maximum(end, 1) - 1], usual).astype(np.int32)
+        else:
+            where = np.repeat(self.catalogue.codes("scenario", [scenario]), len(owners))
+        return self._histories(owners, end, where, last)
 
     def _histories(self, owners: IntArray, ends: TimeArray, scenario: IntArray, time: TimeArray) -> Histories:
         first = self.starts[owners]

@@ -60,7 +60,7 @@ def test_repr_tells_counts_and_every_note(log: BehaviourLog) -> None:
 
 
 def test_history_defaults_to_the_last_event(log: BehaviourLog) -> None:
-    history = log.history_of("ann")
+    history = log.histories("ann")
     names = log.catalogue
     assert [names.items[i] for i in history.item] == ["ink", "pen", "pad"]
     assert history.starts.tolist() == [0, 3]
@@ -70,29 +70,50 @@ def test_history_defaults_to_the_last_event(log: BehaviourLog) -> None:
 
 
 def test_history_at_a_moment_knows_nothing_later(log: BehaviourLog) -> None:
-    history = log.history_of("ann", at=29)
+    history = log.histories("ann", at=29)
     assert len(history.item) == 1
     assert log.catalogue.scenarios[history.request_scenario[0]] == "home"
-    assert len(log.history_of("ann", at=30).item) == 3
-    empty = log.history_of("ann", scenario="home", at="1970-01-01 00:00:19")
+    assert len(log.histories("ann", at=30).item) == 3
+    empty = log.histories("ann", scenario="home", at="1970-01-01 00:00:19")
     assert len(empty.item) == 0
     assert empty.request_time.tolist() == [19]
 
 
 def test_a_history_that_cannot_be_had_says_what_to_give(log: BehaviourLog) -> None:
     with pytest.raises(UnknownNameError, match=r"unknown user 'dan': the log holds 3 users.*exactly"):
-        log.history_of("dan")
+        log.histories("dan")
     with pytest.raises(UnknownNameError, match="unknown scenario 'sea'"):
-        log.history_of("ann", scenario="sea")
-    with pytest.raises(LogError, match=r"'cy' has no event.*give `at`"):
-        log.history_of("cy")
-    with pytest.raises(
-        LogError,
-        match=r"'cy' has no event at or before 1970-01-01 00:00:05 .*give `scenario`, one of \['shop'",
-    ):
-        log.history_of("cy", at=5)
+        log.histories("ann", scenario="sea")
     with pytest.raises(LogError, match="not a moment: 'soon'"):
-        log.history_of("ann", at="soon")
+        log.histories("ann", at="soon")
+    empty = log.filter(np.zeros(len(log), np.bool_))
+    with pytest.raises(LogError, match="the log has no event to take the time and scenario"):
+        empty.histories()
+    assert len(empty.histories(scenario="shop", at=7)) == 3
+
+
+def test_histories_of_everybody_are_those_of_each(log: BehaviourLog) -> None:
+    every = log.histories()
+    assert every.lengths.tolist() == [2, 0, 3]
+    # Of cy nothing is known: the usual scenario, and the end of the log.
+    assert every.request_time.tolist() == [40, 40, 30]
+    assert [log.catalogue.scenarios[code] for code in every.request_scenario] == ["home", "shop", "shop"]
+    for at in (None, 5, 20, 30, "2026-11-30"):
+        whole = log.histories(at=at)
+        for row, user in enumerate(log.users):
+            one, same = log.histories(user, at=at), whole.take([row])
+            for field in (
+                "starts",
+                "item",
+                "scenario",
+                "time",
+                "request_time",
+                "request_scenario",
+                "profile",
+            ):
+                np.testing.assert_array_equal(getattr(one, field), getattr(same, field), field)
+    assert log.histories(["ann", "bob"]).lengths.tolist() == [3, 2]
+    assert log.histories(at=20).time.max() <= 20
 
 
 def test_histories_before_events_hold_what_came_earlier(log: BehaviourLog) -> None:

@@ -18,7 +18,7 @@ def shares(rows: list[tuple[str, float]], at: float, half_life: float = 30.0) ->
     table = pd.DataFrame(rows, columns=["item", "day"])
     table["user"], table["time"] = "u", (table["day"] * DAY).astype("int64")
     log = read_log(table, items=ITEMS, scenario=None, behaviour=None)
-    return interest_shares(log.history_of("u", scenario="all", at=at * DAY), half_life)[0].tolist()
+    return interest_shares(log.histories("u", scenario="all", at=at * DAY), half_life)[0].tolist()
 
 
 def test_by_hand() -> None:

@@ -52,8 +52,8 @@ def test_a_log_can_do_without_what_is_known_of_its_users() -> None:
     log = read_log(events, users=users, scenario=None, behaviour=None, user_features=["age"])
     names = replace(log.catalogue, user_features={"town": ("Rom",)})
     with pytest.raises(UnknownNameError, match="age '9'"):
-        in_catalogue(log.history_of("u"), names)
-    history = in_catalogue(log.without_user_features().history_of("u"), names)
+        in_catalogue(log.histories("u"), names)
+    history = in_catalogue(log.without_user_features().histories("u"), names)
     assert history.profile.tolist() == [[0]]
     assert history.item.tolist() == [0]
 

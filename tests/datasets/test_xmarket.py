@@ -138,8 +138,8 @@ def test_the_markets_have_the_counts_of_their_source(log: BehaviourLog) -> None:
 
 
 def test_notes_count_what_repeats_and_who_is_in_two_markets(log: BehaviourLog) -> None:
-    assert log.notes[1].startswith("716 events repeat an earlier one")
-    assert log.notes[1].startswith("Users whose name stands in several markets: 1.")
+    assert any(note.startswith("716 events repeat an earlier one") for note in log.notes)
+    assert any(note.startswith("Users whose name stands in several markets: 1.") for note in log.notes)
     assert {"uk_AFWVZ3ZTBFMG5H6F34ZZWFGGGAPQ", "de_AFWVZ3ZTBFMG5H6F34ZZWFGGGAPQ"} <= set(log.users)
 
 

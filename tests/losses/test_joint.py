@@ -15,7 +15,7 @@ def by_definition(model, batch: dict, target: np.ndarray, outputs: dict) -> floa
     """The loss as loops over the positions, in float64."""
     config, held = model.config, model.catalogue.item_interests
     rows = (np.asarray(outputs[name]).reshape(target.size, -1) for name in ("query", "next_interest"))
-    log_p = np.asarray(model.log_p(*rows), np.float64).reshape(*target.shape, -1)
+    log_p = np.asarray(model.item_scores(*rows)["log_p"], np.float64).reshape(*target.shape, -1)
     loss, weight = 0.0, 0.0
     for k in range(1, config.target_horizon + 1):
         terms = []

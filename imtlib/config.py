@@ -228,6 +228,8 @@ class TrainingConfig:
             do, and each batch is more like the whole.
         keep: whose weights the model has in the end: those of the `"best"` epoch by the validation figure, or
             of the `"last"`, where no small validation set can choose wrongly.
+        seen: whether items of the history are ranked too when an epoch is measured, as where things are
+            bought again; see `imtlib.evaluation.ranking.evaluate`.
         seed: of windows, order, negatives and dropout. The weights' own first values come from
             `keras.utils.set_random_seed`, called before the model is made.
 
@@ -248,6 +250,7 @@ class TrainingConfig:
     modality_dropout: PartialShare = 0.0
     bucket_by_length: bool = True
     keep: Keep = "best"
+    seen: bool = False
     seed: Annotated[int, Bounds(0)] = 0
 
     def __post_init__(self) -> None:

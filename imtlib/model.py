@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+import pandas as pd
 from keras import ops
 
 from imtlib.attention import ATTENTIONS
@@ -21,8 +22,10 @@ from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import GAP_BUCKETS, by_length, inputs
 from imtlib.data.item_features import Modalities
 from imtlib.data.log import BehaviourLog
+from imtlib.data.queries import Unknown, in_catalogue
 from imtlib.encoding import Encoder, EventEmbedding, read
-from imtlib.layers.backend import as_tensor, at_positions, compiled
+from imtlib.errors import require_kind
+from imtlib.layers.backend import as_tensor, at_positions, compiled, require_threads
 from imtlib.layers.item_fusion import FusedItems, fused_items
 from imtlib.layers.ops import real_events
 from imtlib.layers.scenario_sharing import SHARINGS
@@ -30,7 +33,7 @@ from imtlib.lists import recommend
 from imtlib.losses.joint import ScoredItems, joint_loss
 from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import items_through_interests, log_partition
-from imtlib.transition import CurrentInterest, MigrationMatrix, mix_rows
+from imtlib.transition import SMALL, CurrentInterest, MigrationMatrix, mix_rows
 from imtlib.types import Float32Array, Tensor
 
 
@@ -62,6 +65,7 @@ class InterestMigrationModel(keras.Model):
         config: ModelConfig | None = None,
         **settings: Any,
     ) -> None:
+        require_threads()
         super().__init__()
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)
         self.config = chosen = configured(ModelConfig, config, settings)
@@ -86,6 +90,7 @@ class InterestMigrationModel(keras.Model):
         self.sharing = SHARINGS[chosen.sharing](len(names.scenarios), units)
         self.item_bias = self.add_weight(shape=(items,), initializer="zeros", name="item_bias")
         self._item_interests = ops.convert_to_tensor(names.item_interests.astype(np.float32))
+        self._few = int(names.known_interests.sum(axis=1).max(initial=1))
         self._possible = ops.convert_to_tensor(names.known_interests)
         example = inputs(nobody(names), self.max_length)
         self._ends_graph = compiled(self._ends, example)
@@ -96,6 +101,7 @@ class InterestMigrationModel(keras.Model):
     @classmethod
     def for_log(cls, log: BehaviourLog, modalities: Modalities | None = None, **chosen: Any) -> Self:
         """Make a model for the items, scenarios and interests of a log; the rest as the constructor."""
+        require_kind(log, BehaviourLog, "give what read_log or load_dataset returns, or split.train")
         return cls(log.catalogue, modalities, **chosen)
 
     @property
@@ -144,6 +150,11 @@ class InterestMigrationModel(keras.Model):
         belief = self.current_interest(state, held, ops.sigmoid(interest_logits))
         seen = ops.concatenate([context, state], -1) if self.config.matrix_from_state else context
         matrix = self.migration_matrix(seen, request_scenario)
+        if matrix.shape[-1] <= SMALL:
+            next_interest = mix_rows(belief, matrix)
+        else:
+            # A graph that is not asked for the matrix leaves it out: while a model learns, none is made.
+            next_interest = self.migration_matrix.mixed(belief, seen, request_scenario, self._few)
         followed = state
         if self.config.successors:
             followed = state + self.successors(ops.pad(item + 1, ((0, 0), (1, 0))))
@@ -153,7 +164,7 @@ class InterestMigrationModel(keras.Model):
             "interest_logits": interest_logits,
             "belief": belief,
             "matrix": matrix,
-            "next_interest": mix_rows(belief, matrix),
+            "next_interest": next_interest,
             "query": self.item_query(context, followed, training=training),
         }
 
@@ -193,7 +204,7 @@ class InterestMigrationModel(keras.Model):
         return joint_loss(x, y, y_pred, items, self.config)
 
     def _ends(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What `call` returns, at each row's last position alone, `(B, …)`; and `item_scores`."""
+        """What `ends` returns, of a batch."""
         state = self.states(batch)
         length = batch["length"]
         # The belief at an item of unknown interest looks one position back: two positions are enough.
@@ -225,12 +236,13 @@ class InterestMigrationModel(keras.Model):
             length: events of each history, int `(B,)`; of an empty one the first position is taken.
 
         Returns:
-            `call`'s outputs, every part `(B, …)`, and those of `item_scores`.
+            `call`'s outputs but the matrix, every part `(B, …)`, and those of `item_scores`.
         """
         asked = {"item": item, "request_scenario": request_scenario, "request_gap": request_gap}
         two = self._heads(state, context, asked)
         last = ops.cast(length > 0, "int32")[:, None]
-        ends = {name: at_positions(values, last)[:, 0] for name, values in two.items()}
+        # The matrix is the one large part: `outputs` makes it if it is asked for.
+        ends = {name: at_positions(two[name], last)[:, 0] for name in two if name != "matrix"}
         return {**ends, **self.item_scores(ends["query"], ends["next_interest"])}
 
     def outputs(
@@ -255,6 +267,10 @@ class InterestMigrationModel(keras.Model):
         rows = list(by_length(histories, batch))
         for chosen in rows:
             ends = self._ends_graph(inputs(histories.take(chosen), self.max_length))
+            if "matrix" in names:
+                seen = [ends["context"], ends["state"]][: 1 + self.config.matrix_from_state]
+                where = histories.request_scenario[chosen]
+                ends["matrix"] = self.migration_matrix(ops.concatenate(seen, -1), where)
             for name in names:
                 parts[name].append(np.asarray(ends[name], np.float32))
         back = np.argsort(np.concatenate(rows)) if rows else np.zeros(0, np.int64)
@@ -266,6 +282,47 @@ class InterestMigrationModel(keras.Model):
 
     recommend = recommend
 
+    def item_vectors(self) -> pd.DataFrame:
+        """List the vector of every item, by name: with a user's vector it makes the item's logit.
+
+        Returns:
+            A row an item, d + 1 columns: the embedding e, and the bias b. The inner product with a row of
+            `user_vectors` is the logit, so that an index of nearest neighbours can search it.
+        """
+        table = np.asarray(self.embedding.item.embeddings)
+        rows = np.concatenate([table, np.asarray(self.biases())[:, None]], axis=1)
+        return pd.DataFrame(rows, pd.Index(self.catalogue.items, dtype="str", name="item"))
+
+    def user_vectors(
+        self, log: BehaviourLog, users: Iterable[object] | None = None, unknown: Unknown = "refuse"
+    ) -> pd.DataFrame:
+        """List the vector of users of a log, by name, from all that they did.
+
+        Args:
+            log: the events; its names are matched to the model's.
+            users: their names; by default everybody.
+            unknown: whether events with names that the model does not know are refused, or skipped.
+
+        Returns:
+            A row a user, d + 1 columns: the query g, and a one for the items' biases.
+
+        Raises:
+            UnknownNameError: a user, or an item, scenario, behaviour or feature, is not known.
+        """
+        names = log.users if users is None else [str(user) for user in users]
+        histories = in_catalogue(log.histories(names), self.catalogue, unknown)
+        query = self.outputs(histories, ("query",))["query"]
+        rows = np.concatenate([query, np.ones((len(query), 1), np.float32)], axis=1)
+        return pd.DataFrame(rows, pd.Index(names, dtype="str", name="user"))
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse Keras' way to evaluate, which knows no requests."""
+        raise NotImplementedError("give the model to imtlib.evaluate(model, split.test)")
+
+    def export(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse Keras' way to export: what is read and what is written are names, not tensors."""
+        raise NotImplementedError("save the model, model.save('model.keras'), and read it with load_model")
+
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
         """Save weights, settings and catalogue in Keras' format; no user is named in it.
 
@@ -276,11 +333,14 @@ class InterestMigrationModel(keras.Model):
 
         Raises:
             FileExistsError: the file exists and `overwrite` is false.
+            FileNotFoundError: there is no such folder.
             ValueError: the name does not end in `.keras`.
         """
         path = Path(filepath)
         if path.suffix != ".keras":
             raise ValueError(f"a model's file ends in .keras, not {path.name!r}")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {path.parent} to save {path.name} in: make it first")
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} exists: choose another name, or overwrite=True")
         with whole(path) as fresh:

@@ -143,7 +143,7 @@ def test_what_is_no_log_and_no_history_is_refused(constant_model: InterestMigrat
     with pytest.raises(TypeError, match="a tuple is no log"):
         constant_model.recommend((1, 2), user="u")
     with pytest.raises(TypeError, match=r"a list of imtlib\.Event"):
-        constant_model.recommend(history=["item 3"])
+        constant_model.recommend(history=["item 3"])  # type: ignore[list-item]
 
 
 @settings(max_examples=200, deadline=None)

@@ -12,6 +12,7 @@ from support.worlds import random_histories, small_catalogue, small_model
 from imtlib.config import ModelConfig
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.inputs import inputs
+from imtlib.data.log import BehaviourLog
 from imtlib.errors import ModelFileError
 from imtlib.model import InterestMigrationModel
 
@@ -58,3 +59,27 @@ def test_save_refuses_a_wrong_name_and_does_not_overwrite_unasked(tmp_path: Path
     with pytest.raises(FileExistsError, match="overwrite=True"):
         small_model("constant").save(tmp_path / "model.keras", overwrite=False)
     assert (tmp_path / "model.keras").read_text() == "mine"
+
+
+def test_vectors_by_name_make_the_logits(small_log: BehaviourLog) -> None:
+    model = InterestMigrationModel.for_log(small_log, units=8, heads=2, through_interests=False)
+    users, items = model.user_vectors(small_log), model.item_vectors()
+    assert tuple(users.index) == small_log.users
+    assert tuple(items.index) == small_log.catalogue.items
+    logits = users.to_numpy() @ items.to_numpy().T
+    top = logits.max(axis=1, keepdims=True)
+    log_p = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(log_p, model.score(small_log.histories()), atol=1e-5)
+    some = model.user_vectors(small_log, small_log.users[3:5])
+    np.testing.assert_allclose(some, users.iloc[3:5], atol=1e-6)
+
+
+def test_what_keras_offers_and_cannot_do_says_what_can(
+    constant_model: InterestMigrationModel, tmp_path: Path
+) -> None:
+    with pytest.raises(NotImplementedError, match=r"imtlib\.evaluate\(model, split\.test\)"):
+        constant_model.evaluate(None)
+    with pytest.raises(NotImplementedError, match="load_model"):
+        constant_model.export(str(tmp_path / "exported"))
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere to save m\.keras in"):
+        constant_model.save(tmp_path / "nowhere" / "m.keras")

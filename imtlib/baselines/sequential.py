@@ -22,7 +22,7 @@ from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import by_length, inputs
 from imtlib.data.log import BehaviourLog
 from imtlib.encoding import read
-from imtlib.layers.backend import as_tensor, at_positions, compiled
+from imtlib.layers.backend import as_tensor, at_positions, compiled, require_threads
 from imtlib.layers.gru import GRU
 from imtlib.layers.ops import real_events
 from imtlib.lists import recommend
@@ -175,6 +175,7 @@ class SequenceBaseline(keras.Model):
         config: SequenceConfig | None = None,
         **settings: Any,
     ) -> None:
+        require_threads()
         super().__init__()
         self.config = chosen = configured(SequenceConfig, config, settings)
         self.catalogue = catalogue if isinstance(catalogue, Catalogue) else Catalogue.unpack(catalogue)

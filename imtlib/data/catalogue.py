@@ -18,7 +18,7 @@ OTHER = "other"
 KINDS = ("items", "scenarios", "behaviours", "interests", "user features")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Catalogue:
     """The names a model must know, and which item has which interests. It names no user.
 
@@ -41,6 +41,10 @@ class Catalogue:
     interests: tuple[str, ...]
     item_interests: BoolArray
     user_features: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        kinds = zip(KINDS, (*self._names()[:-1], tuple(self.user_features)), strict=True)
+        return "Catalogue: " + ", ".join(f"{len(names):,} {kind}" for kind, names in kinds)
 
     @cached_property
     def _codes(self) -> dict[str, dict[str, int]]:

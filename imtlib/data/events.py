@@ -12,7 +12,7 @@ from imtlib.data.catalogue import Catalogue
 from imtlib.types import BoolArray, IntArray, TimeArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Events:
     """Events in n rows of any length, one row after the other, each in order of time.
 
@@ -30,6 +30,10 @@ class Events:
     scenario: IntArray
     behaviour: IntArray
     time: TimeArray
+
+    def __repr__(self) -> str:
+        rows, longest = len(self.lengths), self.lengths.max(initial=0)
+        return f"{type(self).__name__}: {rows:,} rows, {len(self.item):,} events, at most {longest:,} a row"
 
     @property
     def lengths(self) -> TimeArray:

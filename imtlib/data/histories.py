@@ -8,10 +8,10 @@ import numpy as np
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.events import Events
-from imtlib.types import Float32Array, IntArray, TimeArray
+from imtlib.types import BoolArray, Float32Array, IntArray, TimeArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Histories(Events):
     """What is known at n requests: the events before each, and where and when the request is made.
 
@@ -61,7 +61,7 @@ class Histories(Events):
         return self.filter(keep)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EvaluationSet:
     """Requests whose answer is known: a validation or a test set.
 
@@ -79,6 +79,15 @@ class EvaluationSet:
 
     def __len__(self) -> int:
         return len(self.target)
+
+    def __repr__(self) -> str:
+        return f"EvaluationSet {self.name!r}: {len(self):,} requests with {self.histories!r}"
+
+    @property
+    def seen_targets(self) -> BoolArray:
+        """Which requests ask for an item that their history holds already, bool `(n,)`."""
+        past = self.histories
+        return np.bincount(past.owner, past.item == self.target[past.owner], minlength=len(self)) > 0
 
     def take(self, rows: slice | IntArray | TimeArray) -> EvaluationSet:
         """Take the requests of the given rows, in the given order."""

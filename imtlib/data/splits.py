@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from imtlib.data.histories import EvaluationSet
 from imtlib.data.log import BehaviourLog
 from imtlib.data.times import as_date, seconds
-from imtlib.errors import LogError
+from imtlib.errors import LogError, require_kind
 from imtlib.types import IntArray, TimeArray
 
 TRAIN, VALID, TEST, HISTORY_ONLY = range(4)
@@ -71,6 +71,7 @@ def leave_one_out(log: BehaviourLog) -> Split:
     Raises:
         LogError: no user has three events.
     """
+    require_kind(log, BehaviourLog, "give what read_log or load_dataset returns")
     count = log.lengths
     last = log.starts[1:][count >= 3] - 1
     if len(last) == 0:
@@ -101,6 +102,7 @@ def time_split(
     Raises:
         LogError: a part would be empty, or `valid_at` is not before `at`.
     """
+    require_kind(log, BehaviourLog, "give what read_log or load_dataset returns")
     if len(log) == 0:
         raise LogError("the log holds no event, so there is nothing to split.")
     ordered = np.sort(log.time)
@@ -157,13 +159,18 @@ def _split(
     log: BehaviourLog, role: NDArray[np.int8], valid: TimeArray, test: TimeArray, notes: tuple[str, ...]
 ) -> Split:
     role[valid], role[test] = VALID, TEST
-    return Split(
-        train=log.filter(role == TRAIN),
-        valid=_part(log, valid, "valid"),
-        test=_part(log, test, "test"),
-        hash=digest(log, role),
-        notes=notes,
-    )
+    asked = _part(log, valid, "valid"), _part(log, test, "test")
+    return Split(log.filter(role == TRAIN), *asked, digest(log, role), (*notes, *_repeats(asked)))
+
+
+def _repeats(parts: tuple[EvaluationSet, ...]) -> list[str]:
+    """How many requests ask for what their user has met before, if any does."""
+    return [
+        f"{part.seen_targets.sum():,} of {len(part):,} {part.name} requests ask for an item that the user "
+        f"has met before: evaluate(…, seen=True) ranks such items too, and without it they are misses."
+        for part in parts
+        if part.seen_targets.any()
+    ]
 
 
 def _part(log: BehaviourLog, events: TimeArray, name: str) -> EvaluationSet:

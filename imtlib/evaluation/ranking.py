@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import EvaluationSet, Histories
-from imtlib.errors import LogError
+from imtlib.errors import LogError, require_kind
 from imtlib.evaluation.bootstrap import bootstrap_means, per_user, percentile_interval
 from imtlib.types import BoolArray, FloatArray, IntArray, ScoreArray
 
+WIDE, LONGEST = 88, 24
+"""Characters that the columns of a printed report take together, and one of them."""
 OTHER_LOG = "Evaluate the model on the log it was made for, or make one for this log."
 
 
@@ -64,7 +66,7 @@ class Report(Mapping[str, float]):
 
     @property
     def seen_targets(self) -> int:
-        """How many requests ask for an item that the history already holds."""
+        """How many requests ask for an item that the history already holds, or that no given list holds."""
         return int(np.isinf(self.rank).sum())
 
     @cached_property
@@ -159,31 +161,53 @@ class Report(Mapping[str, float]):
         asked = {name: part for name, part in self.by_scenario.items() if len(part.rank)}
         if len(asked) > 1:
             columns.update(asked)
-        width = [max(8, len(name)) for name in columns]
         items = self.shown.shape[-1]
         lines = [f"{self.name}: {len(self.rank):,} requests, each ranking the unseen of {items:,} items"]
         if self.seen_targets:
-            lines.append(f"{self.seen_targets:,} targets had been seen already and count as misses")
-        head = [f"{name:>{w}}" for name, w in zip(columns, width, strict=True)]
-        lines.append("  ".join([" " * 12, *head]))
-        for metric in self:
-            cells = [f"{part[metric]:>{w}.4f}" for part, w in zip(columns.values(), width, strict=True)]
-            lines.append("  ".join([f"{metric:<12}", *cells]))
+            why = "stand in no list" if np.isnan(self.loss).all() else "had been seen already"
+            lines.append(f"{self.seen_targets:,} targets {why} and count as misses")
+        for block in _blocks(columns):
+            cells = {name: f"{name[:LONGEST]:>8}" for name in block}
+            lines.append("  ".join([" " * 12, *cells.values()]))
+            for metric in self:
+                row = [f"{columns[name][metric]:>{len(cell)}.4f}" for name, cell in cells.items()]
+                lines.append("  ".join([f"{metric:<12}", *row]))
         return "\n".join(lines)
 
 
+def _blocks(columns: Mapping[str, Report]) -> list[list[str]]:
+    """Names of columns, as many to a block as a line has room for."""
+    blocks: list[list[str]] = [[]]
+    room = WIDE
+    for name in columns:
+        taken = min(max(8, len(name)), LONGEST) + 2
+        if taken > room:
+            blocks.append([])
+            room = WIDE
+        blocks[-1].append(name)
+        room -= taken
+    return blocks
+
+
 def evaluate(
-    model: Scorer, part: EvaluationSet, *, ks: Sequence[int] = (1, 5, 10, 20), batch: int = 256
+    model: Scorer,
+    part: EvaluationSet,
+    *,
+    ks: Sequence[int] = (1, 5, 10, 20),
+    seen: bool = False,
+    batch: int = 256,
 ) -> Report:
     """Rank the whole catalogue at each request of a part and see where the item that came next stands.
 
-    Items of the history are masked. A tie counts against the model: the rank of a target is one more than the
-    number of other unseen items that score at least as high, so a model that says the same of all comes last.
+    Items of the history are masked, unless `seen`. A tie counts against the model: the rank of a target is
+    one more than the number of other unseen items that score at least as high, so a model that says the same
+    of all comes last.
 
     Args:
         model: whatever has `catalogue` and `score`.
         part: requests whose answer is known.
         ks: lengths of the lists.
+        seen: whether items of the history may be listed too, as where things are bought again.
         batch: requests scored at a time; changes memory, not the result.
 
     Returns:
@@ -191,9 +215,13 @@ def evaluate(
 
     Raises:
         LogError: the part holds no request.
+        TypeError: the part is none, or the model scores nothing.
         ModelFileError: the model was made for another catalogue.
         ValueError: a length or `batch` is not positive, or the scores have the wrong shape or are not finite.
     """
+    require_kind(part, EvaluationSet, "give a split's test or valid part, split.test")
+    if not callable(getattr(model, "score", None)):
+        raise TypeError(f"a {type(model).__name__} scores nothing: give a model or a baseline")
     if len(part) == 0:
         raise LogError(f"the {part.name} part holds no request: there is nothing to evaluate")
     if batch < 1 or not ks or min(ks) < 1:
@@ -207,7 +235,9 @@ def evaluate(
     for start in range(0, len(order), batch):
         rows = order[start : start + batch]
         histories = part.histories.take(rows)
-        unseen = _unseen(_checked(model.score(histories), part, rows), histories)
+        unseen = _checked(model.score(histories), part, rows)
+        if not seen:
+            unseen[histories.owner, histories.item] = -np.inf
         rank[rows], loss[rows] = _standing(unseen, part.target[rows])
         for place, k in enumerate(ks):
             best = _best(unseen, k)
@@ -222,10 +252,12 @@ def _mean(values: FloatArray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _checked(score: ScoreArray, part: EvaluationSet, rows: NDArray[np.int64]) -> ScoreArray:
+def _checked(given: ScoreArray, part: EvaluationSet, rows: NDArray[np.int64]) -> ScoreArray:
+    """A copy of the scores, as floats, if they are of the right shape and finite."""
     expected = (len(rows), len(part.histories.catalogue.items))
-    if np.shape(score) != expected:
-        raise ValueError(f"score() gave an array of shape {np.shape(score)}, expected {expected}")
+    if np.shape(given) != expected:
+        raise ValueError(f"score() gave an array of shape {np.shape(given)}, expected {expected}")
+    score = np.array(given, np.result_type(np.asarray(given).dtype, np.float32))
     bad = np.argwhere(~np.isfinite(score))
     if len(bad):
         row, item = rows[bad[0, 0]], part.histories.catalogue.items[bad[0, 1]]
@@ -235,13 +267,6 @@ def _checked(score: ScoreArray, part: EvaluationSet, rows: NDArray[np.int64]) ->
             f"{len(bad) - 1:,} more of this batch"
         )
     return score
-
-
-def _unseen(score: ScoreArray, histories: Histories) -> ScoreArray:
-    """The scores with those of the history's items at minus infinity."""
-    masked = np.array(score)
-    masked[histories.owner, histories.item] = -np.inf
-    return masked
 
 
 def _standing(unseen: ScoreArray, target: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -50,6 +51,38 @@ def dataset(batches: Iterable[tuple[Arrays, IntArray]], count: int) -> tf.data.D
     return data.apply(tf.data.experimental.assert_cardinality(count)).prefetch(2).with_options(options)
 
 
+# Looked for once, here, where its lines are kept quiet: see `imtlib.quiet`.
+tf.config.list_physical_devices()
+
+_used = False
+_lost = False
+
+
+def _note_fork() -> None:
+    global _lost
+    _lost = _used
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+
+def require_threads() -> None:
+    """Refuse to work in a process forked from one where a model was used: TensorFlow would wait for ever.
+
+    A fork has none of its parent's threads, and TensorFlow, once begun, leaves its work to them.
+
+    Raises:
+        RuntimeError: this process is such a fork.
+    """
+    global _used
+    if _lost:
+        raise RuntimeError(
+            "this process was forked from one that has used a model, and has none of TensorFlow's threads: "
+            "start workers with multiprocessing.get_context('spawn'), or fork before any model is made"
+        )
+    _used = True
+
+
 def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Callable[..., Any]:
     """Make a graph of a function, which must change nothing.
 
@@ -60,7 +93,13 @@ def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Cal
     # Partials, since of a method TensorFlow adds up the tracings of all models, and warns at the fifth.
     wanted = None if example is None else [signature(example)]
     # Control flow is Keras' or TensorFlow's own: AutoGraph would look for it in Python, and find none.
-    return tf.function(partial(function), input_signature=wanted, autograph=False)
+    graph = tf.function(partial(function), input_signature=wanted, autograph=False)
+
+    def guarded(*tensors: Any) -> Any:
+        require_threads()
+        return graph(*tensors)
+
+    return guarded
 
 
 def at_positions(values: Shaped[Tensor, "B L *w"], position: Int[Tensor, " B *k"]) -> Shaped[Tensor, " ..."]:

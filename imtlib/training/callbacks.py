@@ -69,11 +69,12 @@ class MeasureEpoch(keras.callbacks.Callback):
         valid: what is measured on.
         folder: of the run.
         patience: epochs without a better figure before it stops; none if it never does.
+        seen: whether items of the history are ranked too.
     """
 
-    def __init__(self, valid: EvaluationSet, folder: RunFolder, patience: int | None) -> None:
+    def __init__(self, valid: EvaluationSet, folder: RunFolder, patience: int | None, seen: bool) -> None:
         super().__init__()
-        self.valid, self.folder, self.patience = valid, folder, patience
+        self.valid, self.folder, self.patience, self.seen = valid, folder, patience, seen
         self.began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
@@ -84,7 +85,7 @@ class MeasureEpoch(keras.callbacks.Callback):
         """Measure, keep, and stop if it no longer gets better."""
         logs = {} if logs is None else logs
         model: Any = self.model
-        report = evaluate(model, self.valid)
+        report = evaluate(model, self.valid, seen=self.seen)
         figures = {name: float(report[name]) for name in ("HR@10", CHOSEN_BY)}
         row = {"epoch": epoch + 1, "loss": float(logs["loss"]), **figures}
         # Keras hands one dictionary to all callbacks: those after this one show and log the figures too.

@@ -15,7 +15,7 @@ import numpy as np
 
 from imtlib.config import TrainingConfig, configured
 from imtlib.data.splits import TRAIN, Split, digest
-from imtlib.layers.backend import dataset
+from imtlib.layers.backend import dataset, require_threads
 from imtlib.training.batches import TrainingBatches
 from imtlib.training.callbacks import MeasureEpoch, RefuseLostLoss, SeedEpoch
 from imtlib.training.modality_dropout import hiding
@@ -115,7 +115,7 @@ def fit(
                 verbose="auto" if progress else 0,
                 callbacks=[
                     SeedEpoch(batches),
-                    MeasureEpoch(valid, run, config.patience),
+                    MeasureEpoch(valid, run, config.patience, config.seen),
                     *hidden,
                     RefuseLostLoss(),
                     *callbacks,
@@ -168,6 +168,7 @@ def compile_for_training(model: Trainable, config: TrainingConfig, steps: int) -
 
 def _check(model: Trainable, split: Split, config: TrainingConfig) -> None:
     """Refuse what cannot be trained, before anything is changed."""
+    require_threads()
     if not isinstance(model, Trainable):
         raise TypeError(
             f"a {type(model).__name__} cannot be fitted: give an InterestMigrationModel or a SequenceBaseline"

@@ -1,11 +1,13 @@
 """Evaluation against a slow count by hand, and on the cases where metrics usually go wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.metrics import (
     label_ranking_average_precision_score,
     log_loss,
@@ -13,8 +15,12 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+import imtlib as imt
+from imtlib.baselines.counting import Popularity
 from imtlib.data.catalogue import Catalogue
 from imtlib.data.histories import EvaluationSet, Histories
+from imtlib.data.log import BehaviourLog
+from imtlib.data.splits import Split, leave_one_out, time_split
 from imtlib.errors import LogError, ModelFileError
 from imtlib.evaluation.ranking import Report, evaluate
 
@@ -251,3 +257,74 @@ def test_ties_count_against_the_model_as_in_scikit_learn() -> None:
     report = evaluate(Fixed(names, table), part(names, [[]] * 30, target.tolist()))
     theirs = label_ranking_average_precision_score(np.eye(30)[target], np.tile(table[0], (30, 1)))
     assert report["MRR"] == pytest.approx(theirs)
+
+
+def test_integer_scores_are_ranked_like_floats(small_split: Split) -> None:
+    class Counts:
+        catalogue = small_split.train.catalogue
+
+        def score(self, histories: Histories) -> NDArray[Any]:
+            return np.arange(len(self.catalogue.items) * len(histories)).reshape(len(histories), -1) % 7
+
+    class Floats(Counts):
+        def score(self, histories: Histories) -> NDArray[Any]:
+            return super().score(histories).astype(np.float32)
+
+    found, expected = (evaluate(model, small_split.test) for model in (Counts(), Floats()))
+    np.testing.assert_array_equal(found.rank, expected.rank)
+    np.testing.assert_allclose(found.loss, expected.loss, rtol=1e-5)
+
+
+def test_what_is_bought_again_can_be_ranked(small_split: Split) -> None:
+    names, part = small_split.train.catalogue, small_split.test
+    # Each asks for the item of the last event once more.
+    again = replace(part, target=part.histories.item[part.histories.starts[1:] - 1])
+    assert again.seen_targets.all()
+
+    class Last:
+        catalogue = names
+
+        def score(self, histories: Histories) -> NDArray[Any]:
+            return np.eye(len(names.items))[histories.item[histories.starts[1:] - 1]]
+
+    assert evaluate(Last(), again)["HR@1"] == 0
+    assert evaluate(Last(), again).seen_targets == len(again)
+    assert evaluate(Last(), again, seen=True)["HR@1"] == 1
+
+
+def test_a_report_of_many_scenarios_is_no_wider_than_a_page() -> None:
+    names = tuple(f"market number {n} of them all" if n % 3 else f"m{n}" for n in range(40))
+    n = 400
+    report = Report(
+        "test",
+        (10,),
+        names,
+        np.arange(1.0, n + 1),
+        np.ones(n),
+        np.arange(n, dtype=np.int32),
+        (np.arange(n) % 40).astype(np.int32),
+        np.zeros((40, 1, 5), bool),
+    )
+    lines = repr(report).split("\n")
+    assert max(map(len, lines)) <= 110
+    assert sum("m39" in line for line in lines) == 1
+    for name in names:
+        assert any(name[:24] in line for line in lines)
+
+
+def test_the_wrong_kind_of_object_is_named(small_split: Split, small_log: BehaviourLog) -> None:
+    with pytest.raises(TypeError, match=r"a BehaviourLog is no EvaluationSet: give a split's test"):
+        evaluate(Popularity(small_log), small_log)
+    with pytest.raises(TypeError, match="a Split scores nothing"):
+        evaluate(small_split, small_split.test)
+    both = imt.simulate(users=5, events=5)
+    for make in (leave_one_out, lambda log: time_split(log, 0.5), imt.InterestMigrationModel.for_log):
+        with pytest.raises(TypeError, match=r"a tuple is no BehaviourLog: .* log, truth = imtlib\.simulate"):
+            make(both)
+
+
+def test_what_is_shown_of_large_things_is_short(small_split: Split) -> None:
+    for thing in (small_split.train.catalogue, small_split.test, small_split.test.histories, small_split):
+        assert len(repr(thing)) < 600
+    assert "160 items, 5 scenarios" in repr(small_split.train.catalogue)
+    assert "48 requests" in repr(small_split.test)

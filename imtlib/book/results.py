@@ -18,12 +18,43 @@ from imtlib.evaluation.ranking import Report
 
 Run = Mapping[str, Any]
 
+HERE = Path(__file__).parents[1]
+PLACES = (HERE.parent / "experiments" / "results", HERE / "results")
+"""In a clone, and in an installed wheel."""
+
+
+def find_results(name: str | os.PathLike[str]) -> Path:
+    """Find a file or a folder of results: those of the book, wherever a notebook runs, or others by their path.
+
+    Args:
+        name: within the results, such as `"movielens-1m/leave-one-out"`; or a path that begins at the root.
+
+    Raises:
+        LogError: there is none.
+    """
+    for place in PLACES:
+        if (place / name).exists():  # of a path from the root, the place does not matter
+            return place / name
+    raise LogError(f"no results named {name}: `python -m experiments` writes them to {PLACES[0]}.")
+
+
+def read_result(name: str | os.PathLike[str]) -> Any:
+    """Read one file of results.
+
+    Args:
+        name: as for `find_results`, such as `"speed.json"`.
+
+    Raises:
+        LogError: there is none.
+    """
+    return json.loads(find_results(name).read_text("utf8"))
+
 
 def read_runs(folder: str | os.PathLike[str]) -> dict[str, list[Run]]:
     """The runs of one data set and split.
 
     Args:
-        folder: such as `experiments/results/movielens-1m/leave-one-out`.
+        folder: such as `"movielens-1m/leave-one-out"`; see `find_results`.
 
     Returns:
         By model, in the order of the alphabet, its runs in the order of their seeds;
@@ -44,7 +75,7 @@ def read_transfers(folder: str | os.PathLike[str]) -> dict[tuple[str, float], li
     """The runs from one log to another, as `python -m experiments transfer` wrote them.
 
     Args:
-        folder: such as `experiments/results/transfer/movielens-1m--movielens-100k`.
+        folder: such as `"transfer/movielens-1m--movielens-100k"`; see `find_results`.
 
     Returns:
         By way of adapting and share of the target's users, the runs in the order of their seeds.
@@ -60,9 +91,10 @@ def read_transfers(folder: str | os.PathLike[str]) -> dict[tuple[str, float], li
 
 def _read(folder: str | os.PathLike[str]) -> list[Run]:
     """All runs of a folder; there must be one, and all of one split."""
-    runs = [json.loads(path.read_text("utf8")) for path in Path(folder).glob("*-seed*.json")]
+    place = find_results(folder)
+    runs = [json.loads(path.read_text("utf8")) for path in place.glob("*-seed*.json")]
     if not runs:
-        raise LogError(f"no run in {folder}: `python -m experiments benchmark` writes them there.")
+        raise LogError(f"no run in {place}: `python -m experiments benchmark` writes them there.")
     if len({run["hash"] for run in runs}) > 1:
         raise LogError(f"{folder} holds runs of different splits; their figures cannot stand in one table.")
     return runs

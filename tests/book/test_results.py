@@ -13,9 +13,11 @@ from imtlib.baselines.counting import Popularity
 from imtlib.book.results import (
     as_report,
     as_report_by_scenario,
+    find_results,
     in_words,
     markdown_table,
     over_seeds,
+    read_result,
     read_runs,
     read_transfers,
 )
@@ -92,9 +94,7 @@ def test_a_cell_says_mean_and_range_or_that_there_is_no_run(tmp_path: Path) -> N
 
 
 def test_the_gru_of_the_table_is_as_good_as_others_have_published() -> None:
-    kept = read_runs(
-        Path(__file__).parents[2] / "experiments" / "results" / "movielens-1m" / "leave-one-out"
-    )["gru"]
+    kept = read_runs("movielens-1m/leave-one-out")["gru"]
     assert np.mean([seed["test"]["HR@10"] for seed in kept]) >= 0.2811
     assert np.mean([seed["test"]["NDCG@10"] for seed in kept]) >= 0.1648
 
@@ -111,3 +111,11 @@ def test_reports_of_runs_know_their_scenarios() -> None:
         assert len(back.by_scenario[name].rank) == 2 * len(report.by_scenario[name].rank)
     with pytest.raises(LogError, match="'mine' are of another split"):
         as_report_by_scenario([{**one, "hash": "other"}], split)
+
+
+def test_results_are_found_by_name_and_by_path(tmp_path: Path) -> None:
+    assert find_results("speed.json").parts[-3:] == ("experiments", "results", "speed.json")
+    keep(tmp_path, run("ours", 0, [1]))
+    assert read_result(next(tmp_path.glob("*.json")))["model"] == "ours"
+    with pytest.raises(LogError, match=r"no results named nowhere: `python -m experiments` writes them to"):
+        read_runs("nowhere")

@@ -21,7 +21,8 @@ def quiet() -> Iterator[None]:
     if ASKED in os.environ:
         yield
         return
-    # For what comes later, and for processes that this one starts.
+    # TensorFlow reads it once, as it is loaded, for all that comes later. It is taken back, so that a process
+    # that this one starts does not take it for its user's wish.
     os.environ[ASKED] = "2"
     sys.stderr.flush()
     kept = os.dup(2)
@@ -35,5 +36,6 @@ def quiet() -> Iterator[None]:
             os.write(2, aside.read())
             raise
         finally:
+            del os.environ[ASKED]
             os.dup2(kept, 2)
             os.close(kept)

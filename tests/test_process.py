@@ -59,8 +59,12 @@ def test_what_was_kept_quiet_is_told_when_something_fails(capfd: pytest.CaptureF
         with pytest.raises(ImportError):
             load_what_is_missing()
         with quiet():
-            os.write(2, b"heard, since the variable is set now\n")
-    assert capfd.readouterr().err == "a library is missing\nheard, since the variable is set now\n"
+            os.write(2, b"not heard\n")
+        assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
+        with quiet():
+            os.write(2, b"heard, since somebody asked\n")
+    assert capfd.readouterr().err == "a library is missing\nheard, since somebody asked\n"
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ PLACES = (HERE.parent / "experiments" / "results", HERE / "results")
 
 
 def find_results(name: str | os.PathLike[str]) -> Path:
-    """Find a file or a folder of results: those of the book, wherever a notebook runs, or others by their path.
+    """Find a file or a folder of the book's results, wherever a notebook runs, or of others by its path.
 
     Args:
         name: within the results, such as `"movielens-1m/leave-one-out"`; or a path that begins at the root.

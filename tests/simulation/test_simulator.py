@@ -185,7 +185,8 @@ def test_the_committed_tables_are_written_anew_to_the_byte(tmp_path: Path) -> No
 
 def test_the_committed_tables_are_read_back_as_the_log() -> None:
     log, _ = small()
-    read = read_log(COMMITTED / "events.csv", items=COMMITTED / "items.csv", users=COMMITTED / "users.csv")
+    tables = {name: COMMITTED / f"{name}.csv" for name in ("items", "users")}
+    read = read_log(COMMITTED / "events.csv", **tables, user_features=["group"])
     assert read.to_frame().equals(log.to_frame())
     assert read.catalogue.items == log.catalogue.items
     assert read.catalogue.interests == log.catalogue.interests

@@ -102,6 +102,16 @@ def compiled(function: Callable[..., Any], example: Arrays | None = None) -> Cal
     return guarded
 
 
+def shared_graph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a graph of a function that is called many times within another graph, and trace it once.
+
+    Args:
+        function: of tensors, or of tuples of tensors, whose shapes are the same at every call.
+    """
+    shared: Callable[..., Any] = tf.function(function, autograph=False)
+    return shared
+
+
 def at_positions(values: Shaped[Tensor, "B L *w"], position: Int[Tensor, " B *k"]) -> Shaped[Tensor, " ..."]:
     """Take `values` at positions of the second axis, as many as wanted for each row: `(B, *k, *w)`."""
     return tf.gather(values, position, batch_dims=1)

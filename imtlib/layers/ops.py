@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from jaxtyping import Bool, Float, Shaped
 from keras import ops
 
+from imtlib.layers.backend import shared_graph
 from imtlib.types import Tensor
 
 MASKED_SCORE = -1e9
@@ -66,11 +69,36 @@ def prefix_scan(
     Returns:
         The joined prefixes, shaped as `parts`.
     """
+    halve: Callable[..., Any] = partial(_halve, join)
+    extend: Callable[..., Any] = partial(_extend, join)
+    if parts[0].shape[1] is None:
+        # Where the length is open, every halving is the same graph: it is made once, and called at each.
+        halve, extend = shared_graph(halve), shared_graph(extend)
+    return _scan(halve, extend, parts, empty, levels)
+
+
+def _scan(
+    halve: Callable[..., Any], extend: Callable[..., Any], parts: Parts, empty: Parts, levels: int
+) -> Parts:
     static = parts[0].shape[1]
     if static == 1 or (static is None and levels == 0):
         return parts
+    left, joined = halve(parts, empty)
+    odd = _scan(halve, extend, joined, empty, levels - 1)
+    found: Parts = extend(odd, left, parts, empty)
+    return found
+
+
+def _halve(join: Callable[[Parts, Parts], Parts], parts: Parts, empty: Parts) -> tuple[Parts, Parts]:
+    """The even places, and each of them joined to its odd neighbour."""
     left, right = zip(*(_pairs(x, e) for x, e in zip(parts, empty, strict=True)), strict=True)
-    odd = prefix_scan(join, join(left, right), empty, levels - 1)
+    return left, join(left, right)
+
+
+def _extend(
+    join: Callable[[Parts, Parts], Parts], odd: Parts, left: Parts, parts: Parts, empty: Parts
+) -> Parts:
+    """All prefixes, from those that end at odd places."""
     before = tuple(
         ops.concatenate([e, time_slice(x, 0, ops.shape(x)[1] - 1)], axis=1)
         for x, e in zip(odd, empty, strict=True)

@@ -16,9 +16,10 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from keras import ops
 
+from imtlib.layers.attention_controls import Attention, NoAttention, SelfAttention, visible
 from imtlib.layers.ops import (
     MASKED_SCORE,
     Parts,
@@ -45,16 +46,6 @@ def scaled(scores: Float[Tensor, "*n"], width: int) -> Float[Tensor, "*n"]:
     return scores / width**0.5
 
 
-def visible(real: Bool[Tensor, "B T"]) -> Bool[Tensor, "B T+1 T"]:
-    """Say which migrations each position may see: t ≤ T, and real, which is to say no padding.
-
-    The row of position 0, before any event, is empty.
-    """
-    time = ops.shape(real)[1]
-    past = ops.arange(time + 1)[:, None] > ops.arange(time)[None, :]
-    return ops.logical_and(past[None], real[:, None, :])
-
-
 def combine(left: Parts, right: Parts) -> Parts:
     """Join two spans of a softmax-weighted sum: (maximum, numerator, denominator) of each.
 
@@ -68,21 +59,7 @@ def combine(left: Parts, right: Parts) -> Parts:
     return m, n1 * a[..., None] + n2 * b[..., None], d1 * a + d2 * b
 
 
-class _Attention(keras.layers.Layer):
-    """What all attentions are made from."""
-
-    def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        if units % heads:
-            raise ValueError(f"heads={heads} does not divide units={units}: each head needs a whole width")
-        self.units, self.heads = units, heads
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {**super().get_config(), "units": self.units, "heads": self.heads}
-
-
-class _MigrationAttention(_Attention):
+class _MigrationAttention(Attention):
     """What the two attentions over migrations share: keys $\\tanh(W p)$ and values $V p$, by heads."""
 
     def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
@@ -136,6 +113,20 @@ class ConstantQueryAttention(_MigrationAttention):
         context = numerator / denominator[..., None]
         context = ops.reshape(context, (ops.shape(states)[0], ops.shape(real)[1], self.units))
         return ops.pad(context, ((0, 0), (1, 0), (0, 0)))
+
+    def at(
+        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"], position: Int[Tensor, "B P"]
+    ) -> Float[Tensor, "B P d"]:
+        """Compute what `call` returns at chosen positions alone: by the definition, with no sums on the way.
+
+        Args:
+            states, real: as for `call`.
+            position: P positions of each row, from 0.
+        """
+        pairs = migrations(states)
+        scores = ops.transpose(self.scores(pairs), (0, 2, 1))
+        weights = masked_softmax(scores[:, :, None, :], visible(real, position)[:, None])
+        return merge_heads(ops.matmul(weights, split_heads(self.value(pairs), self.heads)))
 
     def _elements(self, pairs: Float[Tensor, "B T p"], scores: Float[Tensor, "B T h"]) -> Parts:
         value = ops.transpose(split_heads(self.value(pairs), self.heads), (0, 2, 1, 3))
@@ -197,60 +188,7 @@ class StateQueryAttention(_MigrationAttention):
         return masked_softmax(scaled(scores, self.units // self.heads), visible(real)[:, None])
 
 
-@keras.saving.register_keras_serializable("imtlib")
-class SelfAttention(_Attention):
-    """Scaled dot-product self-attention over states, as in the article's own code, through Keras' own layer.
-
-    Source: Vaswani et al., Attention Is All You Need, 2017.
-
-    Args:
-        units, heads: as of `ConstantQueryAttention`.
-    """
-
-    def __init__(self, units: int, heads: int, **kwargs: Any) -> None:
-        super().__init__(units, heads, **kwargs)
-        self.attention = keras.layers.MultiHeadAttention(heads, units // heads)
-
-    def build(self, input_shape: Shape) -> None:
-        """Make the projections."""
-        self.attention.build((None, None, self.units), (None, None, self.units))
-
-    def call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]) -> Float[Tensor, "B L d"]:
-        """Sum up the past of every position, as `ConstantQueryAttention.call` does."""
-        seen = visible(real)
-        context = self.attention(states, states[:, 1:], attention_mask=seen)
-        return ops.where(ops.any(seen, axis=-1, keepdims=True), context, 0.0)
-
-    def attention_weights(
-        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]
-    ) -> Float[Tensor, "B {self.heads} L L-1"]:
-        """Compute $\\alpha_{T,t}$; each row sums to one over the past."""
-        seen = visible(real)
-        _, weights = self.attention(states, states[:, 1:], attention_mask=seen, return_attention_scores=True)
-        return ops.where(seen[:, None], weights, 0.0)
-
-
-@keras.saving.register_keras_serializable("imtlib")
-class NoAttention(_Attention):
-    """The control that the others are measured against: every context is zero, the state is all there is.
-
-    Args:
-        units, heads: as of `ConstantQueryAttention`.
-    """
-
-    def call(self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]) -> Float[Tensor, "B L d"]:
-        """Give zeros."""
-        return ops.zeros_like(states)
-
-    def attention_weights(
-        self, states: Float[Tensor, "B L d"], real: Bool[Tensor, "B L-1"]
-    ) -> Float[Tensor, "B {self.heads} L L-1"]:
-        """Give zeros."""
-        batch, time = ops.shape(real)
-        return ops.zeros((batch, self.heads, time + 1, time))
-
-
-ATTENTIONS: dict[str, type[_Attention]] = {
+ATTENTIONS: dict[str, type[Attention]] = {
     "constant": ConstantQueryAttention,
     "state": StateQueryAttention,
     "self": SelfAttention,

@@ -211,7 +211,7 @@ class InterestMigrationModel(keras.Model):
         pair = ops.stack([ops.maximum(length - 1, 0), length], axis=1)
         return self.ends(
             at_positions(state, pair),
-            at_positions(self.attention(state, real_events(batch)), pair),
+            self.attention.at(state, real_events(batch), pair),
             at_positions(batch["item"], pair[:, :1]),
             at_positions(batch["request_scenario"], pair),
             at_positions(batch["request_gap"], pair),

@@ -25,6 +25,7 @@ ON_MODELS = [
     properties.future_never_reaches_past,
     properties.padding_changes_nothing,
     properties.weights_are_of_the_past,
+    properties.at_positions_equals_whole,
     properties.sums_are_one,
     properties.rows_are_mixed_not_averaged,
 ]

@@ -56,6 +56,18 @@ def future_never_reaches_past(model: InterestMigrationModel) -> None:
         assert np.abs(before["query"][0, t + 1] - after["query"][0, t + 1]).max() > 1e-3
 
 
+def at_positions_equals_whole(model: InterestMigrationModel) -> None:
+    """What attention says of chosen positions is what it says of all, before any event and in padding too."""
+    batch = a_batch(model)
+    states, real = model.states(batch), real_events(batch)
+    whole = np.asarray(model.attention(states, real))
+    rng = np.random.default_rng(7)
+    position = np.minimum(rng.integers(0, whole.shape[1], (len(whole), 3)), batch["length"][:, None])
+    position[:, 0] = 0
+    found = np.asarray(model.attention.at(states, real, position.astype(np.int32)))
+    assert_close(found, np.take_along_axis(whole, position[..., None], axis=1))
+
+
 def large_later_scores_change_nothing(layer: keras.layers.Layer) -> None:
     """The same, when a later attention score is larger by about 100 than all before it."""
     rng = np.random.default_rng(3)

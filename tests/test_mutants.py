@@ -12,6 +12,7 @@ from support.worlds import small_model
 
 from imtlib import attention, model
 from imtlib.attention import ConstantQueryAttention, StateQueryAttention
+from imtlib.layers import attention_controls
 
 
 def pair_not_shifted(states: Any) -> Any:
@@ -19,9 +20,10 @@ def pair_not_shifted(states: Any) -> Any:
     return ops.concatenate([states[:, 1:], after], axis=-1)
 
 
-def no_mask(real: Any) -> Any:
+def no_mask(real: Any, position: Any = None) -> Any:
     batch, time = ops.shape(real)
-    return ops.ones((batch, time + 1, time), "bool")
+    rows = time + 1 if position is None else ops.shape(position)[1]
+    return ops.ones((batch, rows, time), "bool")
 
 
 def heads_merged_without_transposing(x: Any) -> Any:
@@ -51,7 +53,8 @@ MUTANTS = [
     (attention, "migrations", pair_not_shifted, on_a_model("constant", properties.future_never_reaches_past)),
     (attention, "migrations", pair_not_shifted, on_a_model("state", properties.future_never_reaches_past)),
     (attention, "visible", no_mask, on_a_model("state", properties.future_never_reaches_past)),
-    (attention, "visible", no_mask, on_a_model("self", properties.weights_are_of_the_past)),
+    (attention, "visible", no_mask, on_a_model("constant", properties.at_positions_equals_whole)),
+    (attention_controls, "visible", no_mask, on_a_model("self", properties.weights_are_of_the_past)),
     (
         attention,
         "merge_heads",

@@ -12,11 +12,11 @@ from imtlib.book.source_code import show
 
 
 def test_it_is_the_code_of_the_file_without_docstrings() -> None:
-    shown = show(attention.combine, attention.SelfAttention)
+    shown = show(attention.combine, attention.StateQueryAttention)
     assert shown.code.startswith("# imtlib.attention\n")
     tree = ast.parse(shown.code)
     named = [node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    assert named == ["combine", "SelfAttention"]
+    assert named == ["combine", "StateQueryAttention"]
     documented = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)]
     assert not any(ast.get_docstring(node) for node in documented)
     file = Path(attention.__file__).read_text("utf8")

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 import imtlib as imt
 from experiments.speed.growth import synthetic_catalogue, synthetic_histories
-from experiments.speed.ours import Setup
-from experiments.speed.timing import Side, note, short, spread, timed
+from experiments.speed.harness import Setup, Side, short, spread, timed
 from imtlib.data.histories import Histories
-from imtlib.evaluation.ranking import Scorer
 
 BEST = 10
 
 
 def percentiles(side: Side, count: int) -> dict[str, Any]:
     """Give p50 and p95, in milliseconds, of calls after three that are not counted."""
-    took = [1000 * side().seconds for _ in range(count + 3)][3:]
+    took = [1000 * side() for _ in range(count + 3)][3:]
     low, middle, high, most = (short(value) for value in np.percentile(took, [25, 50, 75, 95]))
     return {"p50": middle, "p95": most, "quartiles": [low, high], "measured": count}
 
@@ -57,32 +56,24 @@ def serving(setup: Setup) -> dict[str, Any]:
     return {"items": items, "milliseconds": found}
 
 
-class _Watched:
-    """A scorer that adds up the seconds of its scoring."""
-
-    def __init__(self, model: Scorer) -> None:
-        self.model, self.catalogue, self.seconds = model, model.catalogue, 0.0
-
-    def score(self, histories: Histories) -> Any:
-        """Give the model's scores."""
-        began = time.perf_counter()
-        score = self.model.score(histories)
-        self.seconds += time.perf_counter() - began
-        return score
-
-
 def evaluation(setup: Setup) -> dict[str, Any]:
     """Measure seconds to rank the whole catalogue for every test request: scoring, and ranking the scores.
 
     The first evaluation, which makes the graph, is not counted.
     """
-    model = _Watched(setup.gru(True) if setup.quick else imt.load_pretrained("movielens-1m"))
+    model = setup.gru(True) if setup.quick else imt.load_pretrained("movielens-1m")
     scoring, whole = list[float](), list[float]()
+
+    def score(histories: Histories) -> Any:
+        began = time.perf_counter()
+        found = model.score(histories)
+        scoring[-1] += time.perf_counter() - began
+        return found
+
+    watched: Any = SimpleNamespace(catalogue=model.catalogue, score=score)
     for _ in range(setup.size(6, 3)):
-        model.seconds = 0.0
-        whole.append(timed(lambda: imt.evaluate(model, setup.split.test))().seconds)
-        scoring.append(model.seconds)
-        note(f"  evaluation in {whole[-1]:.2f} s")
-    ranking = [all_of_it - scored for all_of_it, scored in zip(whole, scoring, strict=True)]
-    seconds = {"scoring": spread(scoring[1:]), "ranking": spread(ranking[1:]), "whole": spread(whole[1:])}
+        scoring.append(0.0)
+        whole.append(timed(lambda: imt.evaluate(watched, setup.split.test))())
+    parts = {"scoring": scoring, "ranking": np.subtract(whole, scoring), "whole": whole}
+    seconds = {name: spread(took[1:]) for name, took in parts.items()}
     return {"requests": len(setup.split.test), "items": len(model.catalogue.items), "seconds": seconds}

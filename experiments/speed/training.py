@@ -1,89 +1,203 @@
-"""Sections on training: steps beside the peers', time to a quality, and the share of the matrix peak."""
+"""Sections on training: steps, the share of the matrix peak, lower precision, and the way to a quality."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import asdict
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 import imtlib as imt
 from experiments.recipes import FITTED
-from experiments.speed.ours import OurSteps, Setup, Way
-from experiments.speed.peers import Batches, Model, Peer, keep, keep_requests, padded_batch, port
-from experiments.speed.timing import Side, Turn, alternate, note, rates, ratio, short, spread, timed
+from experiments.speed.harness import Setup, Side, alternate, note, short, spread, timed
+from experiments.speed.peers import Batches, Model, Peer, padded
 from imtlib.config import TrainingConfig
+from imtlib.layers.backend import signature
 from imtlib.training.batches import TrainingBatches
+from imtlib.training.trainer import compile_for_training, warm_cosine
+from imtlib.types import FloatArray
 
 BATCH, RATE = FITTED.batch, FITTED.learning_rate
-"""Of the packed sides on their way to a quality."""
+TARGET = 0.15
+"""NDCG@10 on the validation requests, on the way to a quality."""
 WINDOW = {"gru": 64, "through interests": 64, "sasrec": 201}
-"""Of 201 events 200 are read, as many as in the padded form."""
-WAYS = {"direct": False, "through interests": True}
+"""There. Of 201 events 200 are read, as many as in the padded form."""
+Work = Mapping[str, tuple[Side, Batches]]
+"""Sides by name, each with the batches that it trains on in a turn."""
 
 
-def make_peer(setup: Setup, peer: Peer, kind: str, form: str, model: Model, **fitting: float) -> str:
-    """Have the peer make the same model with the same first weights; returns the name it has there."""
-    name, ported = f"{kind}, {form}", port(model, setup.folder / "weights.npz")
-    peer.ask(
-        "make", name=name, form=form, fitting={**asdict(TrainingConfig()), "steps": 95, **fitting}, **ported
-    )
-    return name
+def rates(work: Work, rounds: int) -> tuple[dict[str, Any], dict[str, FloatArray]]:
+    """Let sides train in turn.
+
+    Returns:
+        Of each side what a result file holds: milliseconds a step, and steps and events a second, where
+        events are real targets, whatever the form; and the events a second of each of its turns.
+    """
+    found, speed = {}, {}
+    for name, seconds in alternate({name: side for name, (side, _) in work.items()}, rounds).items():
+        batches = work[name][1]
+        steps, events = len(batches), sum(int((target >= 0).sum()) for _, target in batches)
+        speed[name] = events / seconds
+        found[name] = {
+            "steps/s": spread(steps / seconds),
+            "ms/step": spread(1000 * seconds / steps),
+            "events/s": spread(speed[name]),
+            "events/step": short(events / steps),
+        }
+    return found, speed
+
+
+def our_steps(model: Model, batches: Batches, steps: int = 95) -> Side:
+    """Make a side that takes one training step on each batch; one graph serves every size, as in `fit`."""
+    compile_for_training(model, TrainingConfig(), steps)
+    arrays, target = batches[0]
+    shapes = (signature(arrays), tf.TensorSpec((None, None), target.dtype))
+    step = tf.function(lambda *batch: model.train_step(batch), input_signature=shapes)
+
+    def train() -> None:
+        for batch in batches:
+            # Read after each step, as a progress bar reads it.
+            float(step(*batch)["loss"])
+
+    return timed(train)
 
 
 def training_steps(setup: Setup) -> dict[str, Any]:
     """Measure steps and events a second, ours and both forms of the peers, on the same batches in turn.
 
     `ours, direct` and `peer, packed` compute the same numbers: the tests hold them to the same losses.
-    `ours, through interests` does more. `peer, padded` is the same network as public recipes train it; its
-    events a second are those of real targets, as for all.
+    `ours, through interests` does more. `peer, padded` is the same network as public recipes train it, 128
+    users a batch.
     """
+    gru = {"ours, direct": setup.gru(False), "ours, through interests": setup.gru(True)}
+    kinds: dict[str, tuple[int, Mapping[str, Model]]] = {
+        "GRU with attention": (64, gru),
+        "SASRec": (200, {"ours": setup.sasrec()}),
+    }
     found = {}
-    for batch, window in ((BATCH, 64), (64, 64), (128, 50)):
-        given, direct = setup.batches(batch, window), setup.gru(through_interests=False)
-        sides: dict[str, Side] = {"ours, direct": OurSteps(direct, given)}
-        sides |= _peers(setup, "gru", direct, given, padded=batch == 64)
-        sides["ours, through interests"] = OurSteps(setup.gru(through_interests=True), given)
-        found[f"GRU with attention, {batch} x {window}"] = _compared(setup, sides)
-    for batch in (BATCH, 64):
-        given, sasrec = setup.batches(batch, 200), setup.sasrec()
-        sides = {"ours": OurSteps(sasrec, given)}
-        sides |= _peers(setup, "sasrec", sasrec, given, padded=batch == 64)
-        found[f"SASRec, {batch} x 200"] = _compared(setup, sides)
+    for (kind, (window, ours)), batch in itertools.product(kinds.items(), (BATCH, 64)):
+        given = setup.batches(batch, window)
+        work = {name: (our_steps(model, given), given) for name, model in ours.items()}
+        forms = {"packed": given} if setup.peers else {}
+        if setup.peers and batch == 64:
+            forms["padded"] = padded(setup.split.train, setup.size(128, 16))[: setup.size(3, 1)]
+        with ExitStack() as stack:
+            for form, batches in forms.items():
+                peer = stack.enter_context(closing(Peer(setup.peers, form, next(iter(ours.values())))))
+                work[f"peer, {form}"] = (partial(peer.train, batches, [RATE] * len(batches)), batches)
+            row, speed = rates(work, setup.size(7, 2))
+        pairs = itertools.product(ours, speed.keys() - ours)
+        times = {f"{one} / {other}": spread(speed[one] / speed[other]) for one, other in pairs}
+        found[f"{kind}, {batch} x {window}"] = {**row, "ratio of events/s": times}
     return found
 
 
-def _peers(setup: Setup, kind: str, model: Model, given: Batches, padded: bool) -> dict[str, Side]:
-    if (peer := setup.peer) is None:
-        return {}
+def step_flops(model: imt.InterestMigrationModel, rows: int, length: int, targets: int) -> int:
+    """Count floating-point operations of the matrix products of one training step, softmax over items.
 
-    def side(form: str, batches: Batches, **how: int) -> Side:
-        file = keep(setup.folder / f"{form}.npz", batches)
-        name = make_peer(setup, peer, kind, form, model)
+    A product of n rows with a matrix of p numbers takes 2 n p forward; backward, the gradients of both sides
+    take as much again, each. So with P positions, padded ones too, R real targets, d units and N items,
 
-        def turn() -> Turn:
-            answer = peer.ask("train", name=name, file=file, **how)
-            return Turn(answer["seconds"], answer["steps"], answer["events"])
+    $$6 \\big( P \\textstyle\\sum_{\\text{kernels}} p + R\\,N\\,d \\big).$$
 
-        return turn
-
-    sides = {"peer, packed": side("packed", given)}
-    if padded:
-        fixed, users = padded_batch(setup.split.train, 200), setup.size(128, 16)
-        sides["peer, padded"] = side("padded", [fixed], count=setup.size(3, 1), size=users)
-    return sides
+    Sums, exponentials, normalisations and the running sums of attention are left out.
+    """
+    unused = ("current_interest", "migration_matrix")
+    kernels = sum(
+        int(np.prod(weight.shape))
+        for weight in model.weights
+        if weight.path.endswith("kernel") and not any(name in weight.path for name in unused)
+    )
+    return 6 * (rows * (length + 1) * kernels + targets * len(model.catalogue.items) * model.config.units)
 
 
-def _compared(setup: Setup, sides: Mapping[str, Side]) -> dict[str, Any]:
-    turns = alternate(sides, setup.size(7, 2))
-    pairs = [
-        (a, b) for a, b in itertools.product(sides, sides) if a.startswith("ours") and b.startswith("peer")
-    ]
-    times = {f"{one} / {other}": ratio(turns[one], turns[other]) for one, other in pairs}
-    return {**{name: rates(found) for name, found in turns.items()}, "ratio of events/s": times}
+def peak(kind: str, width: int, rounds: int) -> list[float]:
+    """Measure GFLOP/s of products of two square matrices, in each round after two."""
+    one = tf.cast(tf.random.normal((width, width)), kind)
+    multiply = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)))
+    call = timed(lambda: float(multiply(one)))
+    return [2e-9 * width**3 / seconds for seconds in [call() for _ in range(rounds + 2)][2:]]
+
+
+def matrix_peak(setup: Setup) -> dict[str, Any]:
+    """Measure the most that matrix products reach in this process, and the share of it in our steps."""
+    width, given, floats = setup.size(2048, 128), setup.batches(64, 64), list[float]()
+    model = setup.gru(through_interests=False)
+
+    def product() -> None:
+        floats.extend(peak("float32", width, setup.size(9, 3)))
+
+    turns = alternate({"steps": our_steps(model, given), "product": timed(product)}, setup.size(5, 2))
+    sizes = [(*arrays["item"].shape, int((target >= 0).sum())) for arrays, target in given]
+    gflop = 1e-9 * sum(step_flops(model, *size) for size in sizes)
+    speeds = gflop / turns["steps"]
+    steps = {
+        "GFLOP a step": short(gflop / len(given)),
+        "GFLOP/s": spread(speeds),
+        "share of the float32 peak": spread(speeds / np.median(floats)),
+    }
+    peaks = {"float32": spread(floats), "bfloat16": spread(peak("bfloat16", width, 3))}
+    return {"matrices": f"{width} x {width}", "GFLOP/s": peaks, "steps, 64 x 64": {"direct": steps}}
+
+
+def lower_precision(setup: Setup) -> dict[str, Any]:
+    """Measure our steps with the products over the catalogue in float32, and with them in bfloat16."""
+    given, found = setup.batches(64, 64), {}
+    for name, through in {"direct": False, "through interests": True}.items():
+        work = {
+            kind: (our_steps(setup.gru(through, precision=kind), given), given)
+            for kind in ("float32", "bfloat16")
+        }
+        row, speed = rates(work, setup.size(9, 2))
+        found[name] = {**row, "bfloat16 over float32": spread(speed["bfloat16"] / speed["float32"])}
+    return {"steps, 64 x 64": found}
+
+
+class Way(keras.callbacks.Callback):
+    """What epochs took and reached, until the target or the cap; as a callback, `fit` ends there."""
+
+    def __init__(self, cap_minutes: float, target: float = TARGET) -> None:
+        super().__init__()
+        self.cap, self.target, self.history = 60 * cap_minutes, target, list[dict[str, float]]()
+        self.trained = self.validated = self.began = self.ended = 0.0
+        self.reached = False
+
+    def add(self, seconds: float, validation: float, quality: float) -> bool:
+        """Add an epoch; returns whether it was the last."""
+        self.trained, self.validated = self.trained + seconds, self.validated + validation
+        self.history.append({"seconds": round(self.trained, 2), "NDCG@10": round(quality, 5)})
+        self.reached = quality >= self.target
+        note(f"  {self.history[-1]}")
+        return self.reached or self.trained >= self.cap
+
+    def result(self) -> dict[str, Any]:
+        """Give what the result file holds."""
+        return {
+            "reached": self.reached,
+            "seconds of training": round(self.trained, 1),
+            "epochs": len(self.history),
+            "seconds of validation": round(self.validated, 1),
+            "history": self.history,
+        }
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Begin to take the time."""
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Take the time: the last batch's is that of the epoch."""
+        self.ended = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Write down what `fit` has measured before it calls here."""
+        times = (self.ended - self.began, time.perf_counter() - self.ended)
+        self.model.stop_training |= self.add(*times, (logs or {})["val_NDCG@10"])
 
 
 def time_to_quality(setup: Setup) -> dict[str, Any]:
@@ -93,119 +207,53 @@ def time_to_quality(setup: Setup) -> dict[str, Any]:
     peers take many times as long, and have a part in the first run alone.
 
     Ours is `imtlib.training.trainer.fit` as it stands, with the batches and the rate of
-    `experiments.recipes`; its batches are made meanwhile, and the making of its graph is counted. The peers'
-    reading of files is not counted. The packed peers have the same first weights, batches and rate as ours;
-    the padded ones batches and a constant rate as public recipes have them, and no limit but the cap.
+    `experiments.recipes`; its batches are made meanwhile, and the making of its graph is counted. That the
+    peers receive theirs is not counted. The packed peers have the same first weights, batches and rate as
+    ours; the padded ones batches and a constant rate as public recipes have them, and no limit but the cap.
     Validation is left out for all, and told apart.
     """
     return {
-        "target, NDCG@10": setup.target,
+        "target, NDCG@10": TARGET,
         "cap, minutes": setup.cap_minutes,
         "batch": BATCH,
         "learning rate": RATE,
-        "runs": [_to_quality(setup, seed) for seed in range(setup.repeats)],
+        "runs": [_run(setup, seed) for seed in range(setup.repeats)],
     }
 
 
-def _to_quality(setup: Setup, seed: int) -> dict[str, Any]:
+def _run(setup: Setup, seed: int) -> dict[str, Any]:
     models: dict[str, Model] = {
         "gru": setup.gru(False, seed),
         "through interests": setup.gru(True, seed),
         "sasrec": setup.sasrec(seed),
     }
-    ways: dict[str, Way] = {}
-    for kind, form in itertools.product(("gru", "sasrec"), ("packed",) if seed else ("packed", "padded")):
-        if setup.peer is not None:
-            ways[f"peer, {kind}, {form}"] = way = Way(setup)
-            _peer_way(setup, setup.peer, way, kind, form, models[kind], seed)
+    ways = {}
+    forms = ("packed",) if seed else ("packed", "padded")
+    for kind, form in itertools.product(("gru", "sasrec") if setup.peers else (), forms):
+        with closing(Peer(setup.peers, form, models[kind], seed)) as peer:
+            ways[f"peer, {kind}, {form}"] = _peer_way(setup, peer, WINDOW[kind], seed)
     for name, model in models.items():
-        ways[f"ours, {name}"] = way = Way(setup)
+        ways[f"ours, {name}"] = way = Way(setup.cap_minutes)
         config = TrainingConfig(batch=BATCH, learning_rate=RATE, window_length=WINDOW[name], seed=seed)
         imt.fit(model, setup.split, config=config, progress=False, callbacks=[way])
-        note(f"  run {seed}, {name}: {way.history[-1]}")
     return {name: way.result() for name, way in ways.items()}
 
 
-def _peer_way(setup: Setup, peer: Peer, way: Way, kind: str, form: str, model: Model, seed: int) -> None:
-    batches = TrainingBatches(setup.split.train, BATCH, WINDOW[kind], seed)
-    name = make_peer(setup, peer, kind, form, model, steps=len(batches), learning_rate=RATE, seed=seed)
-    valid = keep_requests(setup.folder / "valid.npz", setup.split.valid, 200)
-    for epoch in itertools.count() if form == "padded" else range(FITTED.epochs):
-        batches.epoch = epoch
-        given = batches if form == "packed" else [padded_batch(setup.split.train, 200, epoch)]
-        file = keep(setup.folder / "epoch.npz", given)
-        trained = peer.ask("train", name=name, file=file, size=setup.size(128, 16), seed=epoch)
-        found = peer.ask("validate", name=name, file=valid)
-        note(f"  run {seed}, peer, {name}: {found}")
-        if way.add(trained["seconds"], found["seconds"], found["NDCG@10"]):
+def _peer_way(setup: Setup, peer: Peer, window: int, seed: int) -> Way:
+    way, log = Way(setup.cap_minutes), setup.split.train
+    packed = TrainingBatches(log, BATCH, window, seed)
+    steps = len(packed)
+    rate = warm_cosine(RATE, steps, FITTED.epochs)
+    epochs: Iterable[int] = itertools.count() if peer.form == "padded" else range(FITTED.epochs)
+    for packed.epoch in epochs:
+        if peer.form == "padded":
+            given = padded(log, setup.size(128, 16), epoch=packed.epoch)
+            chosen = [0.001] * len(given)
+        else:
+            given = list(packed)
+            chosen = [float(rate(packed.epoch * steps + step)) for step in range(steps)]
+        seconds, began = peer.train(given, chosen), time.perf_counter()
+        quality = imt.evaluate(peer, setup.split.valid)["NDCG@10"]
+        if way.add(seconds, time.perf_counter() - began, quality):
             break
-
-
-def step_flops(model: imt.InterestMigrationModel, rows: int, length: int, targets: int) -> int:
-    """Count floating-point operations of the matrix products of one training step.
-
-    A product of n rows with a matrix of p numbers takes 2 n p forward; backward, the gradients of both sides
-    take as much again, each. So with P positions, padded ones too, R real targets, d units, N items, K
-    interests and transitions of rank r, in brackets those of the mixture alone,
-
-    $$6 \\big( P \\textstyle\\sum_{\\text{kernels}} p + R\\,N\\,d \\big)
-    \\;[+\\; R \\cdot 4 N K + 6 P (K + 1) K (r + 1)].$$
-
-    Sums, exponentials, normalisations and the running sums of attention are left out.
-    """
-    through = model.config.through_interests
-    kernels = sum(
-        int(np.prod(weight.shape))
-        for weight in model.weights
-        if weight.path.endswith("kernel")
-        and (through or not any(name in weight.path for name in ("current_interest", "migration_matrix")))
-    )
-    items, interests = model.catalogue.item_interests.shape
-    places, rank = rows * (length + 1), model.config.rank
-    flops = 6 * (places * kernels + targets * items * model.config.units)
-    mixture = targets * 4 * items * interests + 6 * places * (interests + 1) * interests * (rank + 1)
-    return flops + mixture * through
-
-
-def peak(kind: str, width: int, rounds: int) -> list[float]:
-    """Measure GFLOP/s of products of two square matrices, in each round after two."""
-    one = tf.cast(tf.random.normal((width, width)), kind)
-    multiply = tf.function(lambda x: tf.reduce_sum(tf.matmul(x, x)))
-    call = timed(lambda: float(multiply(one)))
-    return [2e-9 * width**3 / turn.seconds for turn in [call() for _ in range(rounds + 2)][2:]]
-
-
-def matrix_peak(setup: Setup) -> dict[str, Any]:
-    """Measure the most that matrix products reach in this process, and the share of it in our steps."""
-    width, given, floats = setup.size(2048, 128), setup.batches(64, 64), list[float]()
-    models = {name: setup.gru(through) for name, through in WAYS.items()}
-
-    def product() -> None:
-        floats.extend(peak("float32", width, setup.size(9, 3)))
-
-    sides: dict[str, Side] = {name: OurSteps(model, given) for name, model in models.items()}
-    turns = alternate({**sides, "matrix product": timed(product)}, setup.size(5, 2))
-    shares = {}
-    for name, model in models.items():
-        sizes = [(*arrays["item"].shape, int((target >= 0).sum())) for arrays, target in given]
-        gflop = 1e-9 * sum(step_flops(model, *size) for size in sizes)
-        speeds = [gflop / turn.seconds for turn in turns[name]]
-        shares[name] = {
-            "GFLOP a step": short(gflop / len(given)),
-            "GFLOP/s": spread(speeds),
-            "share of the float32 peak": spread(speed / float(np.median(floats)) for speed in speeds),
-        }
-    peaks = {"float32": spread(floats), "bfloat16": spread(peak("bfloat16", width, 3))}
-    return {"matrices": f"{width} x {width}", "GFLOP/s": peaks, "steps, 64 x 64": shares}
-
-
-def lower_precision(setup: Setup) -> dict[str, Any]:
-    """Measure our steps with the products over the catalogue in float32, and with them in bfloat16."""
-    given, found = setup.batches(64, 64), {}
-    for name, through in WAYS.items():
-        kinds = ("float32", "bfloat16")
-        sides = {kind: OurSteps(setup.gru(through, precision=kind), given) for kind in kinds}
-        turns = alternate(sides, setup.size(9, 2))
-        found[name] = {kind: rates(measured) for kind, measured in turns.items()}
-        found[name]["bfloat16 over float32"] = ratio(turns["bfloat16"], turns["float32"])
-    return {"steps, 64 x 64": found}
+    return way

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +14,38 @@ import pytest
 
 import imtlib as imt
 from experiments.speed import growth, sections, training
-from experiments.speed.ours import OurSteps, Setup, Way
-from experiments.speed.peers import Model, Peer, keep, keep_requests, padded_batch
-from experiments.speed.timing import Turn, alternate, rates, ratio, spread
+from experiments.speed.harness import Setup, alternate, spread
+from experiments.speed.peers import Model, Peer, padded
+from imtlib.training.trainer import warm_cosine
 
-PEERS = os.environ.get("IMTLIB_PEERS")
+PEERS = os.environ.get("IMTLIB_PEERS", "")
 needs_peers = pytest.mark.skipif(
-    PEERS is None, reason="IMTLIB_PEERS names no python that has experiments/speed/requirements-peers.txt"
+    not PEERS, reason="IMTLIB_PEERS names no python that has experiments/speed/requirements-peers.txt"
 )
 
 
 @pytest.fixture(scope="module")
-def setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
-    return Setup(tmp_path_factory.mktemp("speed"), quick=True)
-
-
-@pytest.fixture(scope="module")
-def peer() -> Iterator[Peer]:
-    assert PEERS is not None
-    started = Peer(PEERS, threads=1)
-    yield started
-    started.close()
+def setup() -> Setup:
+    return Setup(PEERS, quick=True, cap_minutes=0.001)
 
 
 def test_sides_take_turns_and_none_is_always_first() -> None:
     order: list[str] = []
 
-    def side(name: str, seconds: float) -> Turn:
-        order.append(name)
-        return Turn(seconds, 2, 6)
+    def side(name: str, seconds: float) -> Callable[[], float]:
+        return lambda: order.append(name) or seconds
 
-    turns = alternate({"a": lambda: side("a", 1.0), "b": lambda: side("b", 4.0)}, rounds=3)
+    seconds = alternate({"a": side("a", 1.0), "b": side("b", 4.0)}, rounds=3)
     assert order == ["a", "b", "a", "b", "b", "a", "a", "b"]
-    assert [len(found) for found in turns.values()] == [3, 3]
-    assert ratio(turns["a"], turns["b"])["median"] == 4.0
-    found = rates(turns["b"])
-    assert (found["steps/s"]["median"], found["events/s"]["median"]) == (0.5, 1.5)
-    assert (found["ms/step"]["median"], found["events/step"]) == (2000.0, 3.0)
+    assert {name: list(took) for name, took in seconds.items()} == {"a": [1.0] * 3, "b": [4.0] * 3}
+
+
+def test_rates_are_of_steps_and_of_real_targets() -> None:
+    batches = [({}, np.array([[5, 2, -1], [7, -1, -1]], np.int32))] * 2
+    found, speed = training.rates({"a": (lambda: 4.0, batches), "b": (lambda: 1.0, batches[:1])}, rounds=2)
+    assert (found["a"]["steps/s"]["median"], found["a"]["events/s"]["median"]) == (0.5, 1.5)
+    assert (found["a"]["ms/step"]["median"], found["a"]["events/step"]) == (2000.0, 3.0)
+    assert list(speed["b"] / speed["a"]) == [2.0, 2.0]
 
 
 def test_spread_has_median_and_quartiles() -> None:
@@ -57,9 +53,9 @@ def test_spread_has_median_and_quartiles() -> None:
 
 
 @pytest.mark.parametrize("python", [sys.executable, "/nowhere/python"])
-def test_a_python_without_torch_is_refused(python: str) -> None:
+def test_a_python_without_torch_is_refused(python: str, constant_model: imt.InterestMigrationModel) -> None:
     with pytest.raises((RuntimeError, OSError), match=r"requirements-peers\.txt|/nowhere/python"):
-        Peer(python, threads=1)
+        Peer(python, "packed", constant_model)
 
 
 def test_operations_of_a_step_are_those_of_its_matrices(setup: Setup) -> None:
@@ -67,46 +63,46 @@ def test_operations_of_a_step_are_those_of_its_matrices(setup: Setup) -> None:
     recurrent, wide = 2 * units * 3 * units, 2 * units * 4 * units
     attention, query = 2 * 2 * units * units, 2 * units * 2 * units + 2 * units * units
     kernels = recurrent + wide + attention + query + 2 * units * interests
-    direct = 6 * (places * kernels + targets * items * units)
-    assert training.step_flops(setup.gru(False), 3, 7, targets) == direct
-    mixture = 6 * places * (units * interests + units * 8 + (interests + 1) * interests * 9)
-    mixture += targets * 4 * items * interests
-    assert training.step_flops(setup.gru(True), 3, 7, targets) == direct + mixture
+    expected = 6 * (places * kernels + targets * items * units)
+    assert training.step_flops(setup.gru(False), 3, 7, targets) == expected
 
 
-def test_padded_batches_hold_every_event_once(setup: Setup) -> None:
+def test_padded_batches_hold_every_event_but_the_first_once(setup: Setup) -> None:
     log = setup.split.train
-    arrays, target = padded_batch(log, 200)
-    assert arrays["item"].shape == (len(log.users), 200)
+    batches = padded(log, 16)
+    assert sorted(arrays["item"].shape for arrays, _ in batches) == [(12, 200), *[(16, 200)] * 3]
+    target = np.concatenate([target for _, target in batches])
     assert target.shape == (len(log.users), 201)
-    assert (target >= 0).sum() == len(log)
-    assert np.array_equal(np.sort(target[target >= 0]), np.sort(log.item))
-    real = np.arange(200) < arrays["length"][:, None]
-    assert np.array_equal(arrays["item"][real], target[:, :-1][real])
-    short, cut = padded_batch(log, 5)
-    assert short["item"].shape == (len(log.users), 5)
-    assert (cut >= 0).sum(axis=1).max() <= 6
+    later = np.delete(log.item, log.starts[:-1])
+    assert np.array_equal(np.sort(target[target >= 0]), np.sort(later))
+    arrays, asked = batches[0]
+    read = asked[:, 2:] >= 0
+    assert np.array_equal(arrays["item"][:, 1:][read], asked[:, 1:-1][read])
+    ((shorter, cut), *_) = padded(log, 16, 5)
+    assert shorter["item"].shape == (16, 5)
+    assert (cut >= 0).sum(axis=1).max() <= 5
+    assert not np.array_equal(padded(log, 16, 5, epoch=1)[0][1], cut)
 
 
-@pytest.mark.parametrize(("target", "cap", "epochs", "reached"), [(0.0, 1.0, 1, True), (2.0, 0.0, 1, False)])
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("target", "cap", "reached"), [(0.0, 1.0, True), (2.0, 0.0, False)])
 def test_a_run_ends_where_its_quality_or_its_time_does(
-    target: float, cap: float, epochs: int, reached: bool, setup: Setup
+    target: float, cap: float, reached: bool, setup: Setup
 ) -> None:
-    way = Way(Setup(setup.folder, quick=True, target=target, cap_minutes=cap))
-    imt.fit(setup.gru(False), setup.split, epochs=3, batch=64, progress=False, callbacks=[way])
+    way = training.Way(cap, target)
+    model = setup.gru(False, attention="none")
+    imt.fit(model, setup.split, epochs=3, batch=64, progress=False, callbacks=[way])
     found = way.result()
-    assert (found["epochs"], found["reached"]) == (epochs, reached)
+    assert (found["epochs"], found["reached"]) == (1, reached)
     assert found["history"][0]["seconds"] > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["lower precision", "serving", "evaluation"])
-def test_a_section_says_where_and_what(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("intra", "inter"):  # TensorFlow has begun already, and would refuse
-        monkeypatch.setattr(f"tensorflow.config.threading.set_{kind}_op_parallelism_threads", lambda _: None)
-    options = {"target": 0.15, "cap_minutes": 1.0, "repeats": 1, "quick": True}
-    kept = sections.run(name, None, 1, tmp_path, **options)
+def test_a_section_says_where_and_what(name: str, tmp_path: Path) -> None:
+    kept = sections.run(name, tmp_path, peers="", cap_minutes=1.0, repeats=1, quick=True)
     assert kept["quick"] is True
+    assert set(kept["versions"]) == {"ours"}
     assert kept["versions"]["ours"]["tensorflow"]
     assert len(kept["load average at the start"]) == 3
     results: dict[str, Any] = kept["results"]
@@ -116,7 +112,7 @@ def test_a_section_says_where_and_what(name: str, tmp_path: Path, monkeypatch: p
         assert all(figures["p50"] <= figures["p95"] for figures in results["milliseconds"].values())
     else:
         assert results["requests"] == 60
-        assert set(results["seconds"]) >= {"scoring", "whole"}
+        assert set(results["seconds"]) == {"scoring", "ranking", "whole"}
 
 
 @pytest.mark.slow
@@ -132,7 +128,7 @@ def test_growth_is_measured_at_each_size(setup: Setup, monkeypatch: pytest.Monke
 
 def test_memory_is_that_of_one_run_more() -> None:
     assert growth.added_memory("whole", 200) >= 0
-    losses = [growth.catalogue_step(way, 50, 16, 4096)() for way in growth.WAYS]
+    losses = [growth.catalogue_step(way, 50)() for way in growth.WAYS]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     assert losses[2] == pytest.approx(losses[0], rel=0.1)
 
@@ -150,34 +146,43 @@ def made(kind: str, setup: Setup) -> Model:
 @needs_peers
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["gru", "sasrec"])
-def test_the_peer_has_the_same_loss_ranks_and_training(kind: str, setup: Setup, peer: Peer) -> None:
+def test_the_peer_has_the_same_loss_ranks_and_training(kind: str, setup: Setup) -> None:
     model, given = made(kind, setup), setup.batches(16, 10)
-    name = training.make_peer(setup, peer, kind, "packed", model, steps=2)
-    valid = keep_requests(setup.folder / "valid.npz", setup.split.valid, 200)
-    theirs, report = peer.ask("validate", name=name, file=valid), imt.evaluate(model, setup.split.valid)
-    for metric in ("NDCG@10", "HR@10"):
-        assert theirs[metric] == pytest.approx(report[metric], abs=1e-6)
-    side, file = OurSteps(model, given, steps=2), keep(setup.folder / f"{kind}.npz", given)
-    before = float(model.test_on_batch(*given[0]))
-    assert peer.ask("train", name=name, file=file)["losses"][0] == pytest.approx(before, abs=1e-4)
-    side()
-    after = float(model.test_on_batch(*given[0]))
-    assert abs(after - before) > 0.01
-    assert peer.ask("train", name=name, file=file)["losses"][0] == pytest.approx(after, abs=1e-3)
+    rate = warm_cosine(training.TrainingConfig().learning_rate, 2, training.TrainingConfig().epochs)
+    rates = [float(rate(step)) for step in range(len(given))]
+    with closing(Peer(PEERS, "packed", model)) as peer:
+        theirs, report = (imt.evaluate(one, setup.split.valid) for one in (peer, model))
+        assert np.array_equal(theirs.rank, report.rank)
+        assert theirs["log loss"] == pytest.approx(report["log loss"], abs=1e-4)
+        side = training.our_steps(model, given, steps=2)
+        before = float(model.test_on_batch(*given[0]))
+        peer.train(given, rates)
+        assert peer.losses[0] == pytest.approx(before, abs=1e-4)
+        side()
+        after = float(model.test_on_batch(*given[0]))
+        assert abs(after - before) > 0.01
+        peer.train(given, rates)
+        assert peer.losses[0] == pytest.approx(after, abs=1e-3)
 
 
 @needs_peers
 @pytest.mark.slow
-def test_both_forms_of_the_peer_learn(setup: Setup, peer: Peer) -> None:
-    both = Setup(setup.folder, peer, quick=True, target=1.0, cap_minutes=0.001)
-    found = training.training_steps(both)
-    assert "ours, direct / peer, padded" in found["GRU with attention, 64 x 64"]["ratio of events/s"]
-    ways = training.time_to_quality(both)["runs"][0]
+def test_both_forms_of_the_peer_learn(setup: Setup) -> None:
+    found = training.training_steps(setup)
+    assert set(found["GRU with attention, 64 x 64"]["ratio of events/s"]) == {
+        f"ours, {way} / peer, {form}"
+        for way in ("direct", "through interests")
+        for form in ("packed", "padded")
+    }
+    assert set(found["SASRec, 16 x 200"]) == {"ours", "peer, packed", "ratio of events/s"}
+    assert Peer.versions["torch"]
+    ways = training.time_to_quality(setup)["runs"][0]
     assert {name.split(", ")[0] for name in ways} == {"ours", "peer"}
-    name = training.make_peer(setup, peer, "sasrec", "padded", setup.sasrec())
-    file = keep(setup.folder / "fixed.npz", [padded_batch(setup.split.train, 20)])
-    losses = [peer.ask("train", name=name, file=file, size=16, seed=k)["losses"] for k in range(6)]
-    assert np.mean(losses[-1]) < np.mean(losses[0])
-    assert len(peer.ask("train", name=name, file=file, size=16, count=2)["losses"]) == 2
-    with pytest.raises(RuntimeError, match="the peer ended at 'train'"):
-        peer.ask("train", name="nobody", file=file)
+    with closing(Peer(PEERS, "padded", setup.sasrec())) as peer:
+        given, losses = padded(setup.split.train, 16, 20), []
+        for _ in range(6):
+            peer.train(given, [0.001] * len(given))
+            losses.append(np.mean(peer.losses))
+        assert losses[-1] < losses[0]
+        with pytest.raises(RuntimeError, match="the peer ended"):
+            peer.train(given, [])

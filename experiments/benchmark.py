@@ -9,7 +9,7 @@ from pathlib import Path
 
 import imtlib as imt
 from experiments.recipes import FOLLOWERS, MODELS, RECIPES, SPLITS
-from experiments.record import Result, figures, intervals, losses, ranks, rounded
+from experiments.record import Result, answers, rounded
 from experiments.runner import SEEDS, Options, many
 from imtlib.analysis.interest_metrics import METRICS, WITH_INTERVAL, evaluate_interests
 from imtlib.data.histories import EvaluationSet
@@ -33,20 +33,14 @@ def run(dataset: str, model: str, split: str, seed: int, folder: Path) -> Result
     if split == "time":
         # What is asked about is later than all that is learnt from, and a model that is trained on predicts
         # it worse: the validation requests, which are later too, say when to stop.
-        recipe = recipe.changed({"keep": "best"})
+        recipe = recipe.changed(keep="best")
     parts = recipe.prepare(SPLITS[split](imt.load_dataset(name)), seed)
     made, row = recipe.train(parts, seed, folder)
-    test = imt.evaluate(made, parts.test)
     return {
         "dataset": name,
-        "hash": parts.hash,
         "requests": {"valid": len(parts.valid), "test": len(parts.test)},
-        "valid": figures(imt.evaluate(made, parts.valid)),
-        "test": figures(test),
-        "interval": intervals(test),
+        **answers(made, parts),
         "interests": interest_figures(made, parts.test),
-        "rank": ranks(test),
-        "loss": losses(test),
         **row,
     }
 

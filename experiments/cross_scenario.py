@@ -13,7 +13,7 @@ from experiments.runner import Options, many
 from imtlib.checkpoints import keep_pretrained
 from imtlib.datasets.simulated import between
 
-BLIND = SMALL.changed({"epochs": 10}, units=24, dropout=0.1)
+BLIND = SMALL.changed(epochs=10, units=24, dropout=0.1)
 SEES = BLIND.changed(rank=24, matrix_from_state=True, sharing="gate")
 MODELS = {
     **{f"between-migration-seed{seed}": (1.0, SEES, seed) for seed in range(3)},

@@ -1,4 +1,4 @@
-"""Domains: two with the same people, by two protocols; Food and Kitchen, or any pair in the same form.
+"""Domains: Food and Kitchen, two with the same people, by two protocols.
 
 The authors' protocol asks for each user's last event among 999 items drawn from its domain; ours asks only
 where it is known which event was the last, and ranks the whole domain: see `imtlib.evaluation.protocols`.
@@ -6,7 +6,6 @@ where it is known which event was the last, and ranks the whole domain: see `imt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from experiments.recipes import FLOORS, LAST, Recipe
 from experiments.record import Result, figures, intervals, ranks
 from experiments.runner import SEEDS, Options, many
 from imtlib.config import Augmentation
-from imtlib.datasets.amazon import amazon_food_kitchen, read_domains
+from imtlib.datasets.amazon import amazon_food_kitchen
 from imtlib.evaluation import protocols
 from imtlib.evaluation.per_scenario import PerScenarioModel
 from imtlib.evaluation.ranking import Report
@@ -42,39 +41,35 @@ PLAIN = Recipe(
     settings={"units": 128, "attention": "state", "dropout": 0.6, "max_length": 50},
     training=replace(LAST, epochs=12, window_length=50, learning_rate=0.004, weight_decay=2.0),
     begin=count_biases,
-).changed({"negatives": 2048, "max_validation_requests": 200})
+).changed(negatives=2048, max_validation_requests=200)
 # And each history teaches several coming items, and is read with other events left out in every epoch.
 SHARED = replace(PLAIN, begin=counted).changed(
-    {"epochs": 20, "augmentation": Augmentation(leave_out=0.3)}, units=256, sharing="gate", target_horizon=3
+    epochs=20, augmentation=Augmentation(leave_out=0.3), units=256, sharing="gate", target_horizon=3
 )
 MODELS = {
     **FLOORS,
     "plain": PLAIN,
-    "plain-4096": PLAIN.changed({"negatives": 4096}),
+    "plain-4096": PLAIN.changed(negatives=4096),
     # The softmax over both domains whole.
-    "plain-whole": PLAIN.changed({"negatives": 0}),
+    "plain-whole": PLAIN.changed(negatives=0),
     "shared": SHARED,
     # One model a domain, each of which knows that domain's events alone.
     "each": replace(SHARED, make=each_for_log, begin=each_counted, fit=fit_each),
 }
-OPTIONS: Options = {
-    "--pair": {"default": "food-kitchen", "help": "names of both domains, with a dash between"},
-    "--files": {"nargs": 2, "metavar": ("EVENTS", "ITEMS"), "help": "of another pair than Food and Kitchen"},
-    "--model": many(MODELS),
-    **SEEDS,
-}
-PATH = "domains/{pair}/{model}-seed{seed}"
+OPTIONS: Options = {"--model": many(MODELS), **SEEDS}
+PATH = "domains/food-kitchen/{model}-seed{seed}"
 
 
-def run(pair: str, files: Sequence[str] | None, model: str, seed: int, folder: Path) -> Result:
+def run(model: str, seed: int, folder: Path) -> Result:
     """Train one model or count one floor, and ask it by both protocols."""
-    log = read_domains(files[0], files[1], pair.split("-")) if files else amazon_food_kitchen()
+    log = amazon_food_kitchen()
     split, belongs = imt.leave_one_out(log), protocols.items_of_scenarios(log)
     made, row = MODELS[model].train(split, seed, folder)
     untied, within = protocols.drop_tied_requests(split, log), protocols.RestrictToScenario(made, belongs)
     sampled = [protocols.evaluate_sampled(made, part, belongs, ks=KS) for part in (split.valid, split.test)]
     whole = [imt.evaluate(within, part, ks=KS) for part in (untied.valid, untied.test)]
     return {
+        "pair": "food-kitchen",
         "hash": split.hash,
         "authors": {report.name: by_domain(report) for report in sampled},
         "untied": {report.name: by_domain(report) for report in whole},

@@ -18,9 +18,10 @@ from experiments.runner import SEEDS, Options, many
 from imtlib.data.item_features import Modalities, describe
 from imtlib.evaluation.new_items import InterestsAlone, NewItems, chance_of_hit, hold_out_items
 from imtlib.evaluation.ranking import Report, Scorer
+from imtlib.layers.item_fusion import FusedItems
 
 USERS = 1000
-BASE = SMALL.changed({"batch": 32}, attention="constant")
+BASE = SMALL.changed(batch=32, attention="constant")
 CHOICES: dict[str, tuple[str, ...]] = {
     "id": (),
     "id-protected": ("id",),
@@ -57,10 +58,12 @@ def run(draw: str, model: str, seed: int, folder: Path) -> Result:
     else:
         described, chosen = describe(new.split.train, text=["title"], numbers=["year"]), CHOICES[model]
         make = partial(BASE.make, modalities=described.keep(*chosen) if chosen else None)
-        recipe = replace(BASE, make=make).changed({"modality_dropout": 0.3 if model == "all-hiding" else 0.0})
+        recipe = replace(BASE, make=make).changed(modality_dropout=0.3 if model == "all-hiding" else 0.0)
         made, row = recipe.train(new.split, seed, folder)
         row["modalities"] = list(chosen)
-        row["one missing"], row["gates"] = one_missing(made, new), mean_gates(made, described)
+        items = made.fused
+        row["one missing"] = one_missing(made, items, new) if items else {}
+        row["gates"] = mean_gates(items, described) if items else {}
     reports = parts(made, new)
     return {
         "dataset": "movielens-1m",
@@ -84,13 +87,9 @@ def parts(model: Scorer, new: NewItems) -> dict[str, Report]:
     }
 
 
-def one_missing(model: imt.InterestMigrationModel, new: NewItems) -> dict[str, Result]:
+def one_missing(model: Scorer, items: FusedItems, new: NewItems) -> dict[str, Result]:
     """Give the figures when all items miss one modality, though the model has learnt with it, by modality."""
-    items = model.fused
-    if items is None:
-        return {}
-    found: dict[str, Result] = {}
-    present = np.asarray(items.present) > 0
+    found, present = dict[str, Result](), np.asarray(items.present) > 0
     for place, name in enumerate(items.modalities):
         items.show(present & (np.arange(len(items.modalities)) != place))
         found[name] = {part: figures(report) for part, report in parts(model, new).items()}
@@ -98,11 +97,8 @@ def one_missing(model: imt.InterestMigrationModel, new: NewItems) -> dict[str, R
     return found
 
 
-def mean_gates(model: imt.InterestMigrationModel, described: Modalities) -> dict[str, dict[str, float]]:
+def mean_gates(items: FusedItems, described: Modalities) -> dict[str, dict[str, float]]:
     """Give the mean gate of each modality, over known items and over new ones."""
-    items = model.fused
-    if items is None:
-        return {}
     gates, known = np.asarray(items.gates(items.parts())), described.known
     means = {"known": gates[known].mean(axis=0), "new": gates[~known].mean(axis=0)}
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from imtlib.data.splits import Split
 from imtlib.evaluation import ablations
 from imtlib.training.per_scenario import each_for_log, fit_each
 
-Settings = Mapping[str, Any]
 Prepare = Callable[[Split, int], Split]
+TRAINING = {field.name for field in fields(TrainingConfig)}
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,17 @@ class Recipe:
     """
 
     make: Callable[..., Any] = imt.InterestMigrationModel.for_log
-    settings: Settings = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     training: TrainingConfig | None = None
     prepare: Prepare = lambda split, seed: split
     begin: Callable[[Any, imt.BehaviourLog], None] = lambda model, log: None
     fit: Callable[..., list[dict[str, float]]] = imt.fit
 
-    def changed(self, training: Settings | None = None, **settings: Any) -> Recipe:
-        """Give the same recipe with something changed of its training, if it has one, and of its settings."""
-        trained = None if self.training is None else replace(self.training, **(training or {}))
-        return replace(self, training=trained, settings={**self.settings, **settings})
+    def changed(self, **what: Any) -> Recipe:
+        """Give the same recipe with some fields of its training, if it has one, or settings changed."""
+        training = self.training and replace(self.training, **{k: what[k] for k in what.keys() & TRAINING})
+        settings = {k: what[k] for k in what if k not in TRAINING}
+        return replace(self, training=training, settings={**self.settings, **settings})
 
     def train(self, split: Split, seed: int, folder: Path, **more: Any) -> tuple[Any, Result]:
         """Make a model and fit it, with further arguments of `fit`; a run that was interrupted goes on.
@@ -62,8 +63,8 @@ class Recipe:
         self.begin(model, split.train)
         history: list[dict[str, float]] = []
         if self.training is not None:
-            how = {"config": replace(self.training, seed=seed), "folder": folder, **more}
-            history = self.fit(model, split, **how)
+            config = replace(self.training, seed=seed)
+            history = self.fit(model, split, config=config, folder=folder, **more)
         seconds, processor = time.monotonic() - began, time.process_time() - used
         if resumed:
             seconds = sum(sum(record.get("seconds", ())) for record in _records(folder))
@@ -119,12 +120,15 @@ OURS = Recipe(settings={**WIDE, "rank": 24, "matrix_from_state": True}, training
 GRU = Recipe(imt.SequenceBaseline.for_log, {"encoder": "gru", **WIDE}, FITTED)
 # As published: little dropout, no decay, large batches of any users, up to a hundred epochs, the best by the
 # validation requests. Windows of 201 events have 200 to be read: each position is learnt.
-PUBLISHED = TrainingConfig(epochs=100, batch=128, window_length=201, learning_rate=0.001, weight_decay=0.0)
+PUBLISHED = TrainingConfig(
+    epochs=100, batch=128, window_length=201, learning_rate=0.001, weight_decay=0.0, bucket_by_length=False
+)
 SASREC = Recipe(
     imt.SequenceBaseline.for_log,
     {"encoder": "sasrec", "units": 64, "layers": 2, "heads": 1, "dropout": 0.1},
-    replace(PUBLISHED, bucket_by_length=False),
+    PUBLISHED,
 )
+DIRECT, AFTER_TIME = OURS.changed(through_interests=False), OURS.changed(use_request_time=True)
 FLOORS = {"popularity": Recipe(imt.Popularity), "smoothed-transitions": Recipe(imt.SmoothedTransitions)}
 """What learns nothing but counts."""
 MODELS = {
@@ -132,33 +136,32 @@ MODELS = {
     "recent-popularity": Recipe(imt.RecentPopularity),
     "transitions": Recipe(imt.Transitions),
     "gru": GRU,
-    "gru-long-windows-decay": GRU.changed(LONG_WINDOWS_DECAY),
     "sasrec": SASREC,
     # As wide as ours, with its dropout, and trained as our best: it reads 200 events of windows of 201.
     "sasrec-long-windows-decay": GRU.changed(
-        {**LONG_WINDOWS_DECAY, "window_length": 201}, encoder="sasrec", heads=1
+        encoder="sasrec", heads=1, **{**LONG_WINDOWS_DECAY, "window_length": 201}
     ),
     "sasrec-interests": SASREC.changed(given_interests=True),
-    "direct": OURS.changed(through_interests=False),
-    "direct-decay": OURS.changed({"weight_decay": 0.5}, through_interests=False),
-    "direct-long-windows-decay": OURS.changed(LONG_WINDOWS_DECAY, through_interests=False),
+    "direct": DIRECT,
+    "direct-decay": DIRECT.changed(weight_decay=0.5),
+    "direct-long-windows-decay": DIRECT.changed(**LONG_WINDOWS_DECAY),
     "migration": OURS,
-    "migration-longer": OURS.changed({"epochs": 40}),
-    "migration-long-windows": OURS.changed(LONG_WINDOWS),
-    "migration-long-windows-decay": OURS.changed(LONG_WINDOWS_DECAY),
+    "migration-longer": OURS.changed(epochs=40),
+    "migration-long-windows": OURS.changed(**LONG_WINDOWS),
+    "migration-long-windows-decay": OURS.changed(**LONG_WINDOWS_DECAY),
     "migration-no-attention": OURS.changed(attention="none"),
     "migration-one-layer": OURS.changed(layers=1),
     "migration-64-wide": OURS.changed(units=64),
     # Without dropout the films are soon overfitted: the best epoch is kept, by all validation requests.
-    "migration-no-dropout": OURS.changed({"keep": "best", "max_validation_requests": 10_000}, dropout=0.0),
-    "migration-decay-0.1": OURS.changed({"weight_decay": 0.1}),
-    "migration-decay-0.5": OURS.changed({"weight_decay": 0.5}),
-    "migration-any-lengths": OURS.changed({"bucket_by_length": False}),
+    "migration-no-dropout": OURS.changed(keep="best", max_validation_requests=10_000, dropout=0.0),
+    "migration-decay-0.1": OURS.changed(weight_decay=0.1),
+    "migration-decay-0.5": OURS.changed(weight_decay=0.5),
+    "migration-any-lengths": OURS.changed(bucket_by_length=False),
     "migration-one-task": OURS.changed(interest_loss_weight=0.0),
     "migration-bfloat16": OURS.changed(precision="bfloat16"),
     "migration-context": OURS.changed(rank=8, matrix_from_state=False),
-    "migration-request-time": OURS.changed(use_request_time=True),
-    "migration-request-time-longer": OURS.changed({"epochs": 40}, use_request_time=True),
+    "migration-request-time": AFTER_TIME,
+    "migration-request-time-longer": AFTER_TIME.changed(epochs=40),
     "migration-shuffled": replace(OURS, prepare=_shuffled),
     "migration-learnt": replace(OURS, prepare=_from_behaviour),
 }
@@ -168,7 +171,7 @@ SMALL = Recipe(
     settings={"units": 48, "heads": 2, "attention": "state", "dropout": 0.2},
     training=replace(LAST, epochs=12, batch=16, learning_rate=0.01, max_validation_requests=200),
 )
-BEST = {"keep": "best", "max_validation_requests": 1000}
+SMALL_BEST = SMALL.changed(keep="best", max_validation_requests=1000)
 ABLATIONS = {
     "small": SMALL,
     "small-direct": SMALL.changed(through_interests=False),
@@ -179,21 +182,21 @@ ABLATIONS = {
     "small-lstm": SMALL.changed(cell="lstm"),
     "small-one-task": SMALL.changed(interest_loss_weight=0.0),
     "small-no-dropout": SMALL.changed(dropout=0.0),
-    "small-no-dropout-best": SMALL.changed(BEST, dropout=0.0),
-    "small-no-decay": SMALL.changed({"weight_decay": 0.0}),
-    **{f"small-decay-{decay:g}": SMALL.changed({"weight_decay": decay}) for decay in (0.1, 0.3, 1.0, 3.0)},
-    "small-any-lengths": SMALL.changed({"bucket_by_length": False}),
-    "small-crop-8": SMALL.changed({"window_length": 8}),
+    "small-no-dropout-best": SMALL_BEST.changed(dropout=0.0),
+    "small-no-decay": SMALL.changed(weight_decay=0.0),
+    **{f"small-decay-{decay:g}": SMALL.changed(weight_decay=decay) for decay in (0.1, 0.3, 1.0, 3.0)},
+    "small-any-lengths": SMALL.changed(bucket_by_length=False),
+    "small-crop-8": SMALL.changed(window_length=8),
     # As many training targets as in twelve epochs of windows of 64.
-    "small-crop-8-longer": SMALL.changed({"window_length": 8, "epochs": 56}),
-    "small-leave-out": SMALL.changed({"augmentation": Augmentation(leave_out=0.1)}),
-    "small-substitute": SMALL.changed({"augmentation": Augmentation(substitute=0.1)}),
-    "small-mask": SMALL.changed({"augmentation": Augmentation(mask=0.1)}),
-    "small-reorder": SMALL.changed({"augmentation": Augmentation(reorder=0.5)}),
-    "small-sampled": SMALL.changed({"negatives": 256}),
+    "small-crop-8-longer": SMALL.changed(window_length=8, epochs=56),
+    "small-leave-out": SMALL.changed(augmentation=Augmentation(leave_out=0.1)),
+    "small-substitute": SMALL.changed(augmentation=Augmentation(substitute=0.1)),
+    "small-mask": SMALL.changed(augmentation=Augmentation(mask=0.1)),
+    "small-reorder": SMALL.changed(augmentation=Augmentation(reorder=0.5)),
+    "small-sampled": SMALL.changed(negatives=256),
     # Fewer users make shorter epochs, so there are more; the best is kept, before all is overfitted.
-    "small-users-10": replace(SMALL.changed({**BEST, "epochs": 60}), prepare=_fewer_users(0.1)),
-    "small-users-30": replace(SMALL.changed({**BEST, "epochs": 30}), prepare=_fewer_users(0.3)),
+    "small-users-10": replace(SMALL_BEST.changed(epochs=60), prepare=_fewer_users(0.1)),
+    "small-users-30": replace(SMALL_BEST.changed(epochs=30), prepare=_fewer_users(0.3)),
 }
 """A small model, and the same with one thing changed: what each part buys."""
 
@@ -206,7 +209,7 @@ def common_matrix(log: imt.BehaviourLog, **settings: Any) -> imt.InterestMigrati
 
 
 # These logs are soon overfitted, most of all one scenario of them: few epochs, the best is kept.
-SHARED = SMALL.changed({**BEST, "epochs": 6})
+SHARED = SMALL_BEST.changed(epochs=6)
 WAYS = {
     "each": replace(SHARED, make=each_for_log, fit=fit_each),
     "untold": replace(SHARED, prepare=lambda split, seed: ablations.without_scenarios(split)),

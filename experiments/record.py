@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from imtlib.data.atomic import whole
-from imtlib.evaluation.ranking import Report
+from imtlib.data.splits import Split
+from imtlib.evaluation.ranking import Report, Scorer, evaluate
 
 Result = dict[str, Any]
 LONG = ("history", "rank", "loss")
@@ -49,6 +50,19 @@ def ranks(report: Report) -> list[int | None]:
 def losses(report: Report) -> list[float | None]:
     """Give the log loss of each request, nats; `None` where the target had been seen."""
     return [rounded(loss, 4) for loss in report.loss]
+
+
+def answers(model: Scorer, split: Split) -> Result:
+    """Ask both parts of a split; give its hash, the figures of both, and each request of the test."""
+    test = evaluate(model, split.test)
+    return {
+        "hash": split.hash,
+        "valid": figures(evaluate(model, split.valid)),
+        "test": figures(test),
+        "interval": intervals(test),
+        "rank": ranks(test),
+        "loss": losses(test),
+    }
 
 
 def peak_memory() -> float:

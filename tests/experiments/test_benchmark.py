@@ -23,7 +23,7 @@ KINDS = ("popularity", "gru", "migration-shuffled", "each")
 
 def tiny(recipe: Recipe, epochs: int = 1) -> Recipe:
     """The same, but small and soon trained."""
-    return recipe.changed({"epochs": epochs, "batch": 32}, units=8, heads=2, layers=1)
+    return recipe.changed(epochs=epochs, batch=32, units=8, heads=2, layers=1)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_interests_are_of_models_that_go_through_them(model: str, toy: Run) -> N
 
 def test_later_requests_ask_for_the_best_epoch(toy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     # So large steps that the first epoch is the best.
-    monkeypatch.setitem(RECIPES, "steep", RECIPES["gru"].changed({"epochs": 3, "learning_rate": 0.3}))
+    monkeypatch.setitem(RECIPES, "steep", RECIPES["gru"].changed(epochs=3, learning_rate=0.3))
     for split, keep in (("leave-one-out", "last"), ("time", "best")):
         found = toy("steep", split=split)
         figures = [row["NDCG@10"] for row in found["history"]]
@@ -114,7 +114,7 @@ def test_preparations_change_what_is_learnt_from_alone(small_split: Any) -> None
 
 def test_a_changed_recipe_leaves_the_rest() -> None:
     assert SMALL.training is not None
-    other = SMALL.changed({"epochs": 3}, dropout=0.5)
+    other = SMALL.changed(epochs=3, dropout=0.5)
     assert other.training == replace(SMALL.training, epochs=3)
     assert other.settings == {**SMALL.settings, "dropout": 0.5}
     assert OURS.training.batch == RECIPES["migration-one-layer"].training.batch == 16

@@ -23,7 +23,7 @@ ONCE = {"epochs": 1, "batch": 64, "max_validation_requests": 5}
 
 def tiny(recipe: Recipe) -> Recipe:
     """The same, but small and soon trained."""
-    return recipe.changed(ONCE, **TINY)
+    return recipe.changed(**ONCE, **TINY)
 
 
 def two_shops(users: int = 60, each: int = 20) -> imt.BehaviourLog:
@@ -49,7 +49,7 @@ def test_two_domains_are_asked_by_both_protocols(
     monkeypatch.setattr(domains, "amazon_food_kitchen", two_shops)
     if domains.MODELS[name].training is not None:
         monkeypatch.setitem(domains.MODELS, name, tiny(domains.MODELS[name]))
-    found = domains.run("a-b", None, name, 0, tmp_path)
+    found = domains.run(name, 0, tmp_path)
     assert (found["fitting"] is None) == (name == "smoothed-transitions")
     assert sum(one["requests"] for one in found["authors"]["test"].values()) == 60
     assert sum(one["requests"] for one in found["untied"]["test"].values()) == 30
@@ -61,24 +61,6 @@ def test_two_domains_are_asked_by_both_protocols(
             assert rank.max(initial=1) <= most
             if len(rank):
                 assert one["HR@10"] == pytest.approx((rank <= 10).mean(), abs=1e-5)
-
-
-def test_any_pair_in_the_form_of_the_authors_is_read_by_path(tmp_path: Path) -> None:
-    # Everybody meets twenty items of each domain that nobody else meets.
-    lines = [
-        f"{user} "
-        + " ".join(
-            f"{1 + 20 * user + day // 2 + 1200 * ((day + user) % 2)}|{86_400 * day}" for day in range(40)
-        )
-        for user in range(60)
-    ]
-    files = [str(tmp_path / name) for name in ("events.txt", "items.json")]
-    Path(files[0]).write_text("\n".join(lines))
-    items = {f"item {code}": [code, int(code > 1200)] for code in range(1, 2401)}
-    Path(files[1]).write_text(json.dumps(items))
-    found = domains.run("film-book", files, "popularity", 0, tmp_path)
-    assert set(found["authors"]["test"]) == {"film", "book"}
-    assert sum(one["requests"] for one in found["untied"]["test"].values()) == 60
 
 
 def test_counts_of_a_domain_are_those_of_its_events_alone() -> None:

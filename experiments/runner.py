@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -39,7 +39,7 @@ class Experiment(Protocol):
 
 
 def run_missing(experiment: Experiment, given: Mapping[str, Any]) -> None:
-    """Run what has no file yet, all combinations of the options' values, and print the figures.
+    """Run what has no file yet, all combinations of the options' values.
 
     Args:
         experiment: a module.
@@ -58,7 +58,7 @@ def run_missing(experiment: Experiment, given: Mapping[str, Any]) -> None:
         found = in_own_process(_measured, experiment.run, values, given["runs"] / name)
         if found is not None:
             write({**held, section: found} if section else {**values, **found}, path)
-        print(path, section, *(f"\n  {line}" for line in shown(found or {})), flush=True)
+        print(path, section, flush=True)
 
 
 def in_own_process(call: Callable[..., T], *given: Any) -> T:
@@ -70,12 +70,3 @@ def in_own_process(call: Callable[..., T], *given: Any) -> T:
 def _measured(run: Callable[..., Result | None], values: Result, folder: Path) -> Result | None:
     found = run(**values, folder=folder)
     return None if found is None else {**circumstances(), **found}
-
-
-def shown(result: Mapping[str, Any], where: str = "") -> Iterator[str]:
-    """Find the NDCG@10 wherever a result has it, behind the keys that lead there."""
-    for key, value in result.items():
-        if isinstance(value, Mapping):
-            yield from shown(value, f"{where}{key} ")
-        elif key == "NDCG@10" and isinstance(value, float):
-            yield f"{where}{key} {value}"

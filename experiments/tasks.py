@@ -59,10 +59,8 @@ def points(model: imt.InterestMigrationModel, people: imt.BehaviourLog) -> dict[
     held = people.catalogue.item_interests[people.item]
     came = np.stack([held[event : event + model.config.window].any(axis=0) for event in tenth])
     cross_entropy = np.logaddexp(0, logits.astype(np.float64)) - came * logits
-    return {
-        "average precision": float(np.nanmean(average_precision(logits, came))),
-        "cross-entropy": float(cross_entropy.mean()),
-    }
+    precision = float(np.nanmean(average_precision(logits, came)))
+    return {"average precision": precision, "cross-entropy": float(cross_entropy.mean())}
 
 
 def matrix(model: imt.InterestMigrationModel, people: imt.BehaviourLog, truth: Truth) -> float:

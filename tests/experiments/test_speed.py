@@ -15,7 +15,7 @@ import pytest
 import imtlib as imt
 from experiments.speed import growth, sections, training
 from experiments.speed.harness import Setup, alternate, spread
-from experiments.speed.peers import Model, Peer, padded
+from experiments.speed.peers import Batches, Model, Peer, padded
 from imtlib.training.trainer import warm_cosine
 
 PEERS = os.environ.get("IMTLIB_PEERS", "")
@@ -41,7 +41,7 @@ def test_sides_take_turns_and_none_is_always_first() -> None:
 
 
 def test_rates_are_of_steps_and_of_real_targets() -> None:
-    batches = [({}, np.array([[5, 2, -1], [7, -1, -1]], np.int32))] * 2
+    batches: Batches = [({}, np.array([[5, 2, -1], [7, -1, -1]], np.int32))] * 2
     found, speed = training.rates({"a": (lambda: 4.0, batches), "b": (lambda: 1.0, batches[:1])}, rounds=2)
     assert (found["a"]["steps/s"]["median"], found["a"]["events/s"]["median"]) == (0.5, 1.5)
     assert (found["a"]["ms/step"]["median"], found["a"]["events/step"]) == (2000.0, 3.0)

@@ -27,8 +27,8 @@ def test_a_transfer_says_what_it_did(how: str, tmp_path: Path, monkeypatch: pyte
     there = imt.simulate(40, 60, 4, ("shop", "video", "news"), events=12, seed=1)[0]
     source = imt.InterestMigrationModel.for_log(split.train, **TINY)
     monkeypatch.setattr(imt, "load_pretrained", lambda name, log: source)
-    for name, log in (("here", here), ("there", there)):
-        monkeypatch.setitem(transfer.LOGS, name, lambda log=log: log)
+    monkeypatch.setitem(transfer.LOGS, "here", lambda: here)
+    monkeypatch.setitem(transfer.LOGS, "there", lambda: there)
     monkeypatch.setitem(transfer.PLANS, "here", {"scratch": ONCE, "all": ONCE, "thin": ONCE})
     found = transfer.run("here", "there", how, 0.5, 0, tmp_path / "pair" / how)
     assert (found["fitting"] is None) == (how in ("popularity", "none"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -102,6 +103,12 @@ def configured(kind: type[_Config], config: _Config | None, overrides: Mapping[s
     """
     if config is not None and not isinstance(config, kind):
         raise TypeError(f"config is a {type(config).__name__}, and must be a {kind.__name__}")
+    known = [field.name for field in fields(kind)]
+    for name in overrides:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise TypeError(f"{kind.__name__} has no field {name!r}: {hint}")
     return replace(kind() if config is None else config, **overrides)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -111,6 +112,11 @@ def recommend(
     ]
     lists.sort(key=lambda made: made.request)
     many = [len(made.codes) for made in lists]
+    if 0 in many:
+        text = (
+            f"{many.count(0):,} of {len(many):,} requests have no item that may be shown: they have no list."
+        )
+        warnings.warn(text, stacklevel=2)
     rows = np.repeat(np.array([made.request for made in lists], np.int64), many)
 
     def joined(parts: Sequence[Any]) -> Any:

@@ -101,3 +101,10 @@ def test_settings_of_older_formats_are_read_and_of_others_refused() -> None:
     assert ModelConfig(**settings_of(before, "the file")) == expected
     with pytest.raises(ModelFileError, match="the file has format 0"):
         settings_of({"format": 0}, "the file")
+
+
+def test_a_field_that_there_is_not_is_named_with_its_neighbour() -> None:
+    with pytest.raises(TypeError, match="TrainingConfig has no field 'epoch': did you mean 'epochs'"):
+        configured(TrainingConfig, None, {"epoch": 1})
+    with pytest.raises(TypeError, match="no field 'colour': there are epochs, batch"):
+        configured(TrainingConfig, None, {"colour": 1})

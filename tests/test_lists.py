@@ -166,3 +166,29 @@ def test_only_items_within_reach_need_be_looked_at(seed: int, k: int, diversity:
         left[best] = False
         taken = np.maximum(taken, held[best])
     assert len(choose(score, held, allowed, k, diversity)) == len(by_hand)
+
+
+def test_a_request_in_an_unknown_scenario_is_made_where_the_last_known_event_was(
+    small_log: BehaviourLog, log_model: InterestMigrationModel
+) -> None:
+    names = small_log.catalogue
+    later = replace(small_log, catalogue=replace(names, scenarios=("kiosk", *names.scenarios[1:])))
+    with pytest.raises(UnknownNameError, match="unknown scenario 'kiosk'"):
+        log_model.recommend(later)
+    with pytest.warns(UserWarning, match=r"(events|scenarios of requests) have a name"):
+        table = log_model.recommend(later, k=3, unknown="skip")
+    assert table["user"].nunique() == len(small_log.users)
+    kept = small_log.histories().filter(small_log.scenario != 0)
+    last = np.where(kept.lengths > 0, np.append(kept.scenario, 0)[np.maximum(kept.starts[1:] - 1, 0)], 1)
+    asked = np.where(kept.request_scenario == 0, last, kept.request_scenario).astype(np.int32)
+    expected = log_model.recommend(history=replace(kept, request_scenario=asked), k=3)
+    assert table["item"].tolist() == expected["item"].tolist()
+
+
+def test_somebody_without_an_item_that_may_be_shown_is_told_of(
+    small_log: BehaviourLog, log_model: InterestMigrationModel
+) -> None:
+    first = small_log.catalogue.items[small_log.item[0]]
+    with pytest.warns(UserWarning, match="of 48 requests have no item that may be shown"):
+        table = log_model.recommend(small_log, allowed=[first])
+    assert small_log.users[0] not in set(table["user"])

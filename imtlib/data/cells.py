@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from numbers import Real
 from typing import Any
 
@@ -56,10 +57,11 @@ def _refuse_containers(values: pd.Series[Any]) -> None:
         return
     for row, cell in enumerate(values):
         if isinstance(cell, (list, tuple, set, dict, np.ndarray)):
+            fix = "give one row for each of its parts, table.explode(column)"
+            if isinstance(cell, dict):
+                fix = "make columns of its parts, pandas.json_normalize(table.to_dict('records'))"
             raise UnfitCellError(
-                row,
-                f"a {type(cell).__name__}, {cell!r:.80}, stands where a name should. Give one row for each "
-                f"of its parts, table.explode(column), or leave the column out.",
+                row, f"a {type(cell).__name__}, {cell!r:.80}, stands where a name should: {fix}."
             )
 
 
@@ -91,3 +93,19 @@ def _as_text(values: list[Any]) -> tuple[str, ...]:
     if all(name.endswith(".0") and name[:-2].isdecimal() for name in names):
         return tuple(name[:-2] for name in names)  # how pandas writes whole numbers once one was missing
     return names
+
+
+NOBODY = ("None", "none", "NA", "N/A", "n/a", "unknown", "anonymous", "guest", "-1")
+"""Names that more often say that a name is missing."""
+
+
+def near_twins(names: tuple[str, ...]) -> list[str]:
+    """List names that differ from an earlier one in case, spaces, unseen characters or Unicode form alone."""
+    first: dict[str, str] = {}
+    twins = []
+    for name in names:
+        plain = unicodedata.normalize("NFKC", name)
+        plain = "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
+        if first.setdefault(plain.strip().casefold(), name) != name:
+            twins.append(name)
+    return twins

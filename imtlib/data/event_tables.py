@@ -107,3 +107,23 @@ def refuse_collisions(events: EventTables, code: IntArray, names: Names) -> None
             f"{' and '.join(map(repr, files[:2]))}. Say shared_items=True if they are the same items, or "
             f"shared_items=False if each scenario counts its own."
         )
+
+
+def refuse_repeated_headers(
+    events: EventTables, user: tuple[str, IntArray, Names], item: tuple[str, IntArray, Names]
+) -> None:
+    """Refuse a line of names among the data, as files have that were put together from several.
+
+    Args:
+        events: the tables.
+        user, item: the name of the column, the code of each row, and the names.
+    """
+    same = np.logical_and.reduce(
+        [
+            codes == names.index(column) if column in names else codes < 0
+            for column, codes, names in (user, item)
+        ]
+    )
+    if same.any():
+        problem = "this row repeats the names of the columns: take it out."
+        raise events.error(int(same.argmax()), user[0], problem)

@@ -80,7 +80,7 @@ def looks_separated(cells: Iterable[Any], separator: str) -> str | None:
         cells: as for `split_interests`.
         separator: that they are read with.
     """
-    texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+    texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()[:1] not in ("", "[")]
     if not texts or any(separator in text for text in texts):
         return None
     for other in SEPARATORS[:-1]:

@@ -168,7 +168,7 @@ def in_catalogue(histories: Histories, catalogue: Catalogue, unknown: Unknown = 
     if unknown == "skip":
         keep = _known_events(histories, catalogue)
         _warn(int((~keep).sum()), f"of {len(keep):,} events")
-        histories = histories.filter(keep)
+        histories = _asked_somewhere(histories.filter(keep), catalogue)
 
     def translate(kind: str, names: tuple[str, ...], codes: IntArray) -> IntArray:
         used, place = np.unique(codes, return_inverse=True)
@@ -186,6 +186,19 @@ def in_catalogue(histories: Histories, catalogue: Catalogue, unknown: Unknown = 
         request_scenario=translate("scenario", old.scenarios, histories.request_scenario),
         profile=_translated_profile(histories, catalogue),
     )
+
+
+def _asked_somewhere(histories: Histories, catalogue: Catalogue) -> Histories:
+    """Requests in an unknown scenario are made where the last event is that is left, or else in the first."""
+    old = histories.catalogue.scenarios
+    known = catalogue.find("scenario", old) >= 0
+    strange = ~known[histories.request_scenario]
+    _warn(int(strange.sum()), f"of {len(histories):,} scenarios of requests")
+    last = np.maximum(histories.starts[1:] - 1, 0)
+    first = histories.catalogue.codes("scenario", [next(name for name in catalogue.scenarios if name in old)])
+    where = np.where(histories.lengths > 0, np.append(histories.scenario, 0)[last], first[0])
+    scenario = np.where(strange, where, histories.request_scenario).astype(np.int32)
+    return dataclasses.replace(histories, request_scenario=scenario)
 
 
 def _known_events(histories: Histories, catalogue: Catalogue) -> BoolArray:

@@ -9,8 +9,14 @@ import numpy as np
 import pandas as pd
 
 from imtlib.data.catalogue import OTHER, Catalogue
-from imtlib.data.cells import UnfitCellError
-from imtlib.data.event_tables import EventTables, Names, load_events, refuse_collisions
+from imtlib.data.cells import NOBODY, UnfitCellError, near_twins
+from imtlib.data.event_tables import (
+    EventTables,
+    Names,
+    load_events,
+    refuse_collisions,
+    refuse_repeated_headers,
+)
 from imtlib.data.interests import looks_separated, membership, split_interests
 from imtlib.data.log import BehaviourLog
 from imtlib.data.table_files import FileFormat
@@ -90,6 +96,7 @@ def read_log(
     events = EventTables(files, None if isinstance(source, Mapping) else scenario, behaviour, time)
     user_code, seen_users = events.names(user, "Say which column holds the user: user='…'.")
     item_code, seen_items = events.names(item, "Say which column holds the item: item='…'.", apart)
+    refuse_repeated_headers(events, (user, user_code, seen_users), (item, item_code, seen_items))
     if isinstance(source, Mapping) and shared_items is None:
         refuse_collisions(events, item_code, seen_items)
     scenario_code, scenarios = events.scenarios(isinstance(source, Mapping))
@@ -105,6 +112,8 @@ def read_log(
     _refuse_strangers(events, user, user_table, listed_users, seen_users)
     item_code, item_names = _align(listed_items, item_code, seen_items)
     user_code, user_names = _align(listed_users, user_code, seen_users)
+    notes += _doubtful("users", user_names) + _doubtful("items", item_names)
+    notes += _doubtful("scenarios", scenarios) + _doubtful("behaviours", behaviours)
     notes += _absences(user_table, "user", listed_users, seen_users, user_names)
     notes += _absences(item_table, "item", listed_items, seen_items, item_names)
 
@@ -195,6 +204,21 @@ def _align(known: Names, codes: IntArray, seen: Names) -> tuple[IntArray, Names]
 
 def _counted(count: int, sentence: str) -> list[str]:
     return [f"{count:,} {sentence}"] if count else []
+
+
+def _doubtful(kind: str, names: Names) -> list[str]:
+    """Names that may be meant as one, or as none."""
+    twins, nobody = near_twins(names), [name for name in NOBODY if name in names]
+    notes = []
+    if twins:
+        notes.append(
+            f"{len(twins):,} names of {kind} differ from another in case, spaces or Unicode form alone, such "
+            f"as {twins[0]!r}; they are kept apart."
+        )
+    if nobody and kind in ("users", "items"):
+        fix = "if that says that none is known, take these events out."
+        notes.append(f"One of the {kind} is called {nobody[0]!r}: {fix}")
+    return notes
 
 
 def _absences(table: Table | None, kind: str, listed: Names, seen: Names, names: Names) -> list[str]:

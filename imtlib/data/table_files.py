@@ -64,7 +64,7 @@ def read_file(path: Path, form: FileFormat, text: Sequence[str] | None) -> pd.Da
         if kind == ".parquet":
             return pd.read_parquet(path)
         if kind == ".xlsx":
-            return pd.read_excel(path, dtype=_types(text), keep_default_na=False, na_values=MISSING)
+            return _read_excel(path, text)
         if kind in JSON:
             return _read_json(path, form)
         return _read_text(path, form, text)
@@ -128,6 +128,16 @@ def _open(path: Path, form: FileFormat) -> IO[str]:
     return opened
 
 
+def _read_excel(path: Path, text: Sequence[str] | None) -> pd.DataFrame:
+    with pd.ExcelFile(path) as book:
+        if len(book.sheet_names) > 1:
+            raise LogError(
+                f"{path.name} has the sheets {book.sheet_names}, and one is read. Give "
+                f"pandas.read_excel({path.name!r}, sheet_name=…), of several with pandas.concat."
+            )
+    return pd.read_excel(path, dtype=_types(text), keep_default_na=False, na_values=MISSING)
+
+
 def _types(text: Sequence[str] | None) -> Any:
     return str if text is None else dict.fromkeys(text, str)
 
@@ -148,6 +158,7 @@ def _quoting(path: Path, form: FileFormat) -> Any:
 
 def _read_text(path: Path, form: FileFormat, text: Sequence[str] | None) -> pd.DataFrame:
     separator = _separator(path, form)
+    _refuse_header(path, form)
     try:
         with warnings.catch_warnings(), _open(path, form) as file:
             warnings.simplefilter("error", pd.errors.ParserWarning)
@@ -180,6 +191,14 @@ def _read_text(path: Path, form: FileFormat, text: Sequence[str] | None) -> pd.D
     if len(frame.columns) and frame.iloc[:, -1].isna().any():
         _refuse_short_lines(path, form)
     return frame
+
+
+def _refuse_header(path: Path, form: FileFormat) -> None:
+    """pandas gives the second of two columns of one name another; here neither can be meant."""
+    names = list(form.header or next(_records(path, form), (0, []))[1])
+    twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+    if twice:
+        raise LogError(f"{path.name} has two columns named {twice[0]!r}. Rename or drop one of them.")
 
 
 def _refuse_short_lines(path: Path, form: FileFormat) -> None:

@@ -67,6 +67,8 @@ class Table:
 
     def _hint(self, found: list[str]) -> str:
         """What is most likely wrong with the whole file, if a column is not there."""
+        if found[0].startswith("\u00ef\u00bb\u00bf"):
+            return "The file is UTF-8 and not what encoding=… says: leave it out."
         if found[0].startswith(("#", "%", "//")):
             return "The first line is a comment: take it out."
         if len(found) == 1:
@@ -158,6 +160,11 @@ def load_table(
         raise LogError(f"{source} is an address: fetch the file first, or give pandas.read_csv(address).")
     else:
         path = Path(source)
+        if path.is_dir():
+            raise LogError(f"{source} is a folder: name a file, or give a dictionary of files by scenario.")
+        if not path.exists():
+            several = " A pattern names none: list the files." if "*" in path.name else ""
+            raise FileNotFoundError(f"there is no file {source}.{several}")
         table = Table(read_file(path, form, text), path.name, path, form)
     twice = table.frame.columns[table.frame.columns.duplicated()]
     if len(twice):

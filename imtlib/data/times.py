@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -27,8 +28,13 @@ PER_UNIT: dict[str, tuple[int, int]] = {
 LATEST = 1e11
 """Seconds, in the year 5138: a later time is surely in milliseconds or finer."""
 YEAR = 366 * 86_400
+ISO = re.compile(r"\d{4}-?\d\d(-?\d\d)?($|[T ])")
+ZONE = re.compile(r":\d\d.*(?:Z|[+-]\d\d:?(?:\d\d)?)$")
+USUAL = 315_532_800, 4_102_444_800
+"""From 1980 to 2100: most logs lie within."""
 WRITTEN = {
     "%Y%m%d%H%M%S": (19_000_101_000_000, 21_001_231_235_959, "days and times written as 20220408133000"),
+    "%Y%m%d%H%M": (190_001_010_000, 210_012_312_359, "days and times written as 202204081330"),
     "%Y%m%d": (19_000_101, 21_001_231, "days written as 20220408"),
     "%Y": (1900, 2100, "years"),
 }
@@ -63,11 +69,13 @@ def seconds(moment: float | str | datetime) -> int:
     try:
         if isinstance(moment, (int, float, np.integer, np.floating)):
             return int(np.floor(moment))
+        if isinstance(moment, str) and not ISO.match(moment.strip()):
+            raise ValueError(moment)
         stamp = pd.Timestamp(moment)
         return int((stamp.tz_localize("UTC") if stamp.tz is None else stamp).timestamp() // 1)
     except (ValueError, TypeError, OverflowError):
         raise LogError(
-            f"not a moment: {moment!r}. Give seconds since 1970, a datetime, or a text such as "
+            f"not a moment: {moment!r}. Give seconds since 1970, a datetime, or an ISO text such as "
             f"'2001-05-04 13:30'."
         ) from None
 
@@ -103,7 +111,9 @@ def read_times(values: pd.Series[Any], unit: TimeUnit | None = None, form: str |
             f"has an order and no clock.",
         )
     if form is not None:
-        return _moments(values, pd.to_datetime(values.astype("str"), format=form, utc=True, errors="coerce"))
+        moments = pd.to_datetime(values.astype("str"), format=form, utc=True, errors="coerce")
+        _refuse(values, moments.isna().to_numpy(), f"It is not written as {form!r}; say another time_format.")
+        return _moments(values, moments)
     if isinstance(values.dtype, (np.dtype, pd.DatetimeTZDtype)) and values.dtype.kind == "M":
         return _moments(values, values)
     number = pd.to_numeric(values, errors="coerce")
@@ -112,7 +122,13 @@ def read_times(values: pd.Series[Any], unit: TimeUnit | None = None, form: str |
         _refuse(values, ~is_number)
         return _numbers(number, unit)
     _refuse(values, is_number)
-    return _moments(values, pd.to_datetime(values.astype("str"), format="ISO8601", utc=True, errors="coerce"))
+    text = values.astype("str")
+    read = _moments(values, pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
+    zoned = int(text.str.contains(ZONE).sum())
+    if 0 < zoned < len(text):
+        note = f"{zoned:,} of {len(text):,} times name a time zone; the others were taken for UTC."
+        read = Times(read.seconds, read.exact, (*read.notes, note))
+    return read
 
 
 def order_as_time(rows: int) -> Times:
@@ -125,16 +141,18 @@ def order_as_time(rows: int) -> Times:
     return Times(place, place.astype(np.float64), (note,))
 
 
-def _refuse(values: pd.Series[Any], unread: BoolArray) -> None:
+FORMS = (
+    "Datetimes, ISO text such as '2001-05-04 13:30' and numbers of seconds since 1970 are read; say "
+    "time_format='%d/%m/%Y %H:%M' for another form of text, or time_unit='ms' for other numbers."
+)
+
+
+def _refuse(values: pd.Series[Any], unread: BoolArray, fix: str = FORMS) -> None:
     if unread.any():
-        row = int(unread.argmax())
-        other = "" if unread.all() else f", where others are such as {values.iloc[int((~unread).argmax())]!r}"
-        raise UnfitCellError(
-            row,
-            f"{values.iloc[row]!r} cannot be read as a time{other}. Datetimes, ISO text such as "
-            f"'2001-05-04 13:30' and numbers of seconds since 1970 are read; say "
-            f"time_format='%d/%m/%Y %H:%M' for another form of text, or time_unit='ms' for other numbers.",
-        )
+        row, good = int(unread.argmax()), int((~unread).argmax())
+        bad, other = (str(value) for value in (values.iloc[row], values.iloc[good]))
+        where = "" if unread.all() else f", where others are such as {other!r}"
+        raise UnfitCellError(row, f"{bad!r} cannot be read as a time{where}. {fix}")
 
 
 def _moments(values: pd.Series[Any], moments: pd.Series[Any]) -> Times:
@@ -154,32 +172,39 @@ def _numbers(number: pd.Series[Any], unit: TimeUnit | None) -> Times:
         written = _written_dates(number, values)
         if written is not None:
             return written
-        late = np.abs(values) > LATEST
-        if late.any():
-            row = int(late.argmax())
-            problem = (
-                f"{values[row]:.0f} seconds is not a time near ours; it looks like milliseconds or finer. "
-                f"Say time_unit='ms', 'us' or 'ns'."
-            )
-            raise UnfitCellError(row, problem)
     times, over = PER_UNIT[unit or "s"]
     exact = values.astype(np.float64) * times / over
+    late = np.abs(exact) > LATEST
+    if late.any():
+        row = int(late.argmax())
+        problem = (
+            f"{values[row]:.0f} {unit or 'seconds'} is not a time near ours; it looks like milliseconds or "
+            f"finer, or a date written as a number. Say time_unit='ms', 'us' or 'ns', or "
+            f"time_format='%Y%m%d%H%M%S'."
+        )
+        raise UnfitCellError(row, problem)
     whole = values * times // over if is_whole else np.floor(exact).astype(np.int64)
     return _noted(whole.astype(np.int64), exact)
 
 
 def _written_dates(number: pd.Series[Any], values: FloatArray | TimeArray) -> Times | None:
-    """Read numbers that are dates, if all of them are."""
-    if (values != np.floor(values)).any():
+    """Read numbers that are dates, if most of them are; then all must be."""
+    whole = values.astype(np.int64)
+    if (values != whole).any():
         return None
     for form, (first, last, name) in WRITTEN.items():
-        if first <= values.min() and values.max() <= last:
-            text = pd.Series(values.astype(np.int64)).astype("str")
+        within = (whole >= first) & (whole <= last)
+        # Years are short numbers, which an order has too: all must be such.
+        if within.all() or (form != "%Y" and 2 * within.sum() > len(whole)):
+            text = pd.Series(np.where(within, whole, first)).astype("str")
             moments = pd.to_datetime(text, format=form, utc=True, errors="coerce")
-            if not moments.isna().any():
-                note = f"Times were read as {name}. If they are numbers of seconds, say time_unit='s'."
-                read = _moments(number, moments)
-                return Times(read.seconds, read.exact, (*read.notes, note))
+            unread = moments.isna().to_numpy() | ~within
+            if 2 * unread.sum() >= len(whole):
+                continue
+            _refuse(number, unread, f"Most are {name}. Mend it; or, if all are seconds, say time_unit='s'.")
+            note = f"Times were read as {name}. If they are numbers of seconds, say time_unit='s'."
+            read = _moments(number, moments)
+            return Times(read.seconds, read.exact, (*read.notes, note))
     return None
 
 
@@ -190,6 +215,12 @@ def _noted(whole: TimeArray, exact: FloatArray) -> Times:
     if whole.min() >= 0 and whole.max() < YEAR:
         notes.append(
             f"All times lie in 1970, from {as_date(whole.min())} to {as_date(whole.max())}: if they are not "
-            f"seconds since then, say which unit they have, time_unit='D', or time=None if they are an order."
+            f"seconds since then, say which unit they have, time_unit='D', or time=None if they are an order "
+            f"(Excel counts days from 1900: pandas.to_datetime(…, unit='D', origin='1899-12-30'))."
+        )
+    elif far := int(((whole < USUAL[0]) | (whole > USUAL[1])).sum()):
+        notes.append(
+            f"{far:,} times lie before 1980 or after 2100, between {as_date(whole.min())} and "
+            f"{as_date(whole.max())}: are they stand-ins for what is not known?"
         )
     return Times(whole, exact, tuple(notes))

@@ -11,8 +11,10 @@ import pandas as pd
 from imtlib.data.tables import Table
 from imtlib.errors import LogError
 
-FEW = 4
+FEW = 6
 """Values that a feature may always have, in however small a table."""
+ALIKE = 3
+"""Users, of those whose value is known, that must share one on average."""
 
 
 def chosen_features(
@@ -30,8 +32,8 @@ def chosen_features(
         One row a user, text, missing where nothing is known; and a note on columns that were not chosen.
 
     Raises:
-        LogError: there is no such column; or its values say who a user is rather than which kind, since more
-            than half of them differ.
+        LogError: there is no such column; or its values say who a user is rather than which kind, since too
+            few users share one.
     """
     index = pd.Index(names, dtype="str", name="user")
     if isinstance(chosen, str):
@@ -53,9 +55,10 @@ def chosen_features(
 def _feature(table: Table, name: str) -> pd.Series[Any]:
     table.column(name, "Name columns of the users table in user_features.")
     codes, known = table.categories(name)
-    if len(known) > max(FEW, len(codes) / 2):
+    filled = int((codes >= 0).sum())
+    if len(known) > max(FEW, filled / ALIKE):
         raise LogError(
-            f"{table.name}, column {name!r}: {len(codes):,} users have {len(known):,} values, so it says who "
+            f"{table.name}, column {name!r}: {filled:,} users have {len(known):,} values, so it says who "
             f"somebody is rather than which kind, and every saved model would hold it. Leave it out of "
             f"user_features, or give ranges or groups instead."
         )

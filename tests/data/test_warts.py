@@ -339,3 +339,83 @@ def test_what_is_most_likely_a_wrong_column_is_noted() -> None:
     assert any(note.startswith("There are 50 scenarios for 50 events") for note in log.notes)
     kinds = read(many, interests="site")
     assert any(note.startswith("There are 50 interests for 50 events") for note in kinds.notes)
+
+
+def test_a_phone_that_few_have_or_two_share_is_no_feature() -> None:
+    names = [f"u{n}" for n in range(60)]
+    events = pd.DataFrame({"user": names, "item": "a", "time": START})
+    few = pd.DataFrame({"user": names, "phone": [f"+49-{n}" if n % 6 == 0 else None for n in range(60)]})
+    refused(events, "10 users have 10 values", users=few, user_features=["phone"])
+    shared = pd.DataFrame({"user": names, "phone": [f"+49-{n // 2}" for n in range(60)]})
+    refused(events, "60 users have 30 values", users=shared, user_features=["phone"])
+    tens = pd.DataFrame({"user": names, "age": [n % 9 for n in range(60)]})
+    assert len(read(events, users=tens, user_features=["age"]).catalogue.user_features["age"]) == 9
+
+
+def test_a_workbook_with_several_sheets_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "years.xlsx"
+    with pd.ExcelWriter(path) as book:
+        table().to_excel(book, sheet_name="2023", index=False)
+        table().to_excel(book, sheet_name="2024", index=False)
+    refused(path, "has the sheets ['2023', '2024'], and one is read")
+
+
+def test_one_bad_day_among_days_is_named() -> None:
+    days = ["20240131", "20240201", "20240230", "20240301", "20240302"]
+    refused(table(time=days), "row 3, column 'time'", "'20240230'", "Most are days written as")
+    refused(table(time=[*days[:2], "1706832000", *days[3:]]), "row 3", "'1706832000'")
+    assert read(table(time=[202404081330 + n for n in range(5)])).time.max() == 1712583240
+
+
+def test_a_moment_is_iso_and_never_guessed() -> None:
+    log = read(table())
+    for text in ("05/12/2023", "13/12/2023", "12 May 2023", "soon"):
+        with pytest.raises(LogError, match="not a moment"):
+            log.histories(at=text)
+    assert log.histories(at="2027-01-01").request_time.max() == 1798761600
+
+
+def test_a_line_of_names_among_the_data_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"user,item,time\na,x,{START}\nuser,item,time\nb,y,{START}\n", "utf8")
+    refused(path, "row 2 (line 3), column 'user'", "repeats the names of the columns")
+    refused(path, "row 2 (line 3)", time=None)
+    assert len(read(table(user="user"))) == 5
+
+
+def test_a_column_that_stands_twice_in_a_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"user,item,item,time\na,x,z,{START}\n", "utf8")
+    refused(path, "two columns named 'item'")
+
+
+def test_names_that_may_be_meant_as_one_or_as_none_are_noted() -> None:
+    log = read(table(user=["mia", "Mia ", "tom", "caf\u00e9", "cafe\u0301"]))
+    assert len(log.users) == 5
+    assert any(note.startswith("2 names of users differ from another in case") for note in log.notes)
+    nobody = read(table(user=["None", "None", "tom", "tom", "mia"]))
+    assert any(note.startswith("One of the users is called 'None'") for note in nobody.notes)
+    assert not any("names of" in note or "is called" in note for note in read(table()).notes)
+
+
+def test_times_far_from_ours_are_noted_or_refused() -> None:
+    refused(table(time=[1000 * START + n for n in range(5)]), "not a time near ours", time_unit="s")
+    far = read(table(time=["2024-01-01", "1900-01-01", "9999-12-31", "2024-01-02", "2024-01-03"]))
+    assert any(note.startswith("2 times lie before 1980 or after 2100") for note in far.notes)
+    mixed = [
+        "2024-01-01 10:00",
+        "2024-01-01 09:30Z",
+        "2024-01-01T09:30+01:00",
+        "2024-01-01 08:00",
+        "2024-01-02",
+    ]
+    assert any(note.startswith("2 of 5 times name a time zone") for note in read(table(time=mixed)).notes)
+
+
+def test_what_is_no_file_says_so(tmp_path: Path) -> None:
+    refused(tmp_path, "is a folder")
+    with pytest.raises(FileNotFoundError, match="A pattern names none"):
+        read(tmp_path / "*.csv")
+    path = tmp_path / "events.csv"
+    path.write_text("\ufeff" + lines(","), "utf8")
+    refused(path, "The file is UTF-8", encoding="latin-1")

@@ -33,6 +33,8 @@ def test_lists_have_the_figures_of_their_model(small_log: BehaviourLog, kind: ty
         if kind is SmoothedTransitions:
             assert found[f"HR@{k}"] == pytest.approx(expected[f"HR@{k}"], abs=0.03)
         assert found[f"HR@{k}"] >= expected[f"HR@{k}"]
+    by_request = evaluate_lists(model.recommend(history=split.test.histories, k=20), split.test)
+    np.testing.assert_array_equal(by_request.rank, found.rank)
     assert np.isnan(found["log loss"])
     assert found.interval("HR@10")[0] <= found["HR@10"] <= found.interval("HR@10")[1]
     assert "stand in no list" in repr(found)
@@ -51,7 +53,9 @@ def test_a_list_by_hand(small_log: BehaviourLog) -> None:
     # Rows in another order, users that nobody asks about and items that nobody knows change nothing.
     more = pd.DataFrame([("nobody", "x", 1), ("nobody", names[0], 2)], columns=lists.columns)
     mixed = pd.concat([more, lists]).sample(frac=1, random_state=0)
-    assert dict(evaluate_lists(mixed, split.test, small_log, ks=(1,), **columns))["HR@1"] == 0
+    with pytest.warns(UserWarning, match="1 of 98 rows of the lists name an item that the catalogue lacks"):
+        again = evaluate_lists(mixed, split.test, small_log, **columns)
+    assert (again.ks, again["HR@1"]) == ((1,), 0)
 
 
 def test_lists_that_cannot_be_used_say_why(small_log: BehaviourLog) -> None:
@@ -63,10 +67,13 @@ def test_lists_that_cannot_be_used_say_why(small_log: BehaviourLog) -> None:
             evaluate_lists(table, split.test, small_log, ks=ks)
 
     refused(lists.rename(columns={"rank": "place"}), "no column 'rank'")
-    refused(lists, r"48 of 48 requests are of users with fewer than 10 items, such as 'u01' with 5", (10,))
+    refused(lists, "48 of 48 requests have fewer than 10 items in the lists, such as request 0 with 5", (10,))
     refused(lists.assign(rank=lists["rank"] - 1), "count from 1")
-    refused(lists.assign(rank=1), "two items of rank 1")
+    refused(lists.assign(rank=1), "a list has two items of rank 1")
     refused(lists.assign(item="sku"), "no item of the lists is in the catalogue: they are such as 'sku'")
-    refused(lists[lists["user"] != "u01"], "1 of 48 requests .* 'u01' with 0")
+    refused(lists[lists["user"] != "u01"], "1 of 48 requests .* request 0 with 0")
+    refused(lists.drop(columns=["user", "request"]), "no column 'user'")
+    with pytest.raises(LogError, match="give the log"):
+        evaluate_lists(lists, split.test)
     with pytest.raises(TypeError, match="a list is no DataFrame"):
         evaluate_lists([1, 2], split.test, small_log)

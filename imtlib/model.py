@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-import pandas as pd
 from keras import ops
 
 from imtlib.attention import ATTENTIONS
@@ -22,7 +21,6 @@ from imtlib.data.histories import Histories, nobody
 from imtlib.data.inputs import GAP_BUCKETS, by_length, inputs
 from imtlib.data.item_features import Modalities
 from imtlib.data.log import BehaviourLog
-from imtlib.data.queries import Unknown, in_catalogue
 from imtlib.encoding import Encoder, EventEmbedding, read
 from imtlib.errors import require_kind
 from imtlib.layers.backend import as_tensor, at_positions, compiled, require_threads
@@ -35,6 +33,7 @@ from imtlib.prediction import InterestPoints, ItemQuery, item_logits
 from imtlib.recommendation import items_through_interests, log_partition
 from imtlib.transition import SMALL, CurrentInterest, MigrationMatrix, mix_rows
 from imtlib.types import Float32Array, Tensor
+from imtlib.vectors import item_vectors, user_vectors
 
 
 @keras.saving.register_keras_serializable("imtlib")
@@ -281,39 +280,8 @@ class InterestMigrationModel(keras.Model):
         return self.outputs(histories, ("log_p",))["log_p"]
 
     recommend = recommend
-
-    def item_vectors(self) -> pd.DataFrame:
-        """List the vector of every item, by name: with a user's vector it makes the item's logit.
-
-        Returns:
-            A row an item, d + 1 columns: the embedding e, and the bias b. The inner product with a row of
-            `user_vectors` is the logit, so that an index of nearest neighbours can search it.
-        """
-        table = np.asarray(self.embedding.item.embeddings)
-        rows = np.concatenate([table, np.asarray(self.biases())[:, None]], axis=1)
-        return pd.DataFrame(rows, pd.Index(self.catalogue.items, dtype="str", name="item"))
-
-    def user_vectors(
-        self, log: BehaviourLog, users: Iterable[object] | None = None, unknown: Unknown = "refuse"
-    ) -> pd.DataFrame:
-        """List the vector of users of a log, by name, from all that they did.
-
-        Args:
-            log: the events; its names are matched to the model's.
-            users: their names; by default everybody.
-            unknown: whether events with names that the model does not know are refused, or skipped.
-
-        Returns:
-            A row a user, d + 1 columns: the query g, and a one for the items' biases.
-
-        Raises:
-            UnknownNameError: a user, or an item, scenario, behaviour or feature, is not known.
-        """
-        names = log.users if users is None else [str(user) for user in users]
-        histories = in_catalogue(log.histories(names), self.catalogue, unknown)
-        query = self.outputs(histories, ("query",))["query"]
-        rows = np.concatenate([query, np.ones((len(query), 1), np.float32)], axis=1)
-        return pd.DataFrame(rows, pd.Index(names, dtype="str", name="user"))
+    item_vectors = item_vectors
+    user_vectors = user_vectors
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse Keras' way to evaluate, which knows no requests."""

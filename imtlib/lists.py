@@ -96,7 +96,7 @@ def recommend(
         LogError: `at` is no moment, or lies before all events of a user.
         UnknownNameError: a user, or an item, scenario, behaviour or feature, is not known.
     """
-    names, policy = model.catalogue, policy or Policy()
+    names = model.catalogue
     if not 1 <= k <= len(names.items):
         raise ValueError(f"k={k} is not between 1 and the {len(names.items):,} items of the catalogue")
     asked, column, who = requested(names, log, user, history, scenario, at, profile, unknown)
@@ -104,6 +104,7 @@ def recommend(
     if allowed is not None:
         may[known_codes(names, allowed, "allowed", unknown)] = True
     may[known_codes(names, exclude, "exclude", unknown)] = False
+    policy = policy or Policy()
     reasons = (2 if len(asked) == 1 else 0) if reasons is None else reasons
     lists = [
         made

@@ -23,8 +23,11 @@ from imtlib.types import BoolArray, FloatArray, IntArray, ScoreArray
 
 BATCH = 256
 """Requests worked on at a time: it bounds the memory and changes no list."""
-LATEST = 200
-"""Events, the latest of a history, that may be named as a reason."""
+LATEST = 50
+"""Events, the latest of a history, that may be named as a reason.
+
+Of 40 people of MovieLens-1M with 200 events or more, 99 of 100 first reasons lay among these, and 96 of 100 of
+the first two. Each event costs a reading of the whole history."""
 
 
 class Scores(Protocol):
@@ -78,8 +81,8 @@ def recommend(
         allowed: names of the items that may be shown, such as those in stock; by default all.
         exclude: names of items that may not be shown.
         policy: see `Policy`; by default items of the history are left out and nothing else is changed.
-        reasons: how many events to name for each item; by default 2 for a single request, and none for
-            several, since to find them takes many times as long as the list.
+        reasons: how many events to name for each item, of the latest 50; by default 2 for a single request,
+            and none for several, since to find them takes several times as long as the list.
         unknown: whether an item, scenario or behaviour that the model does not know, in a history, `allowed`
             or `exclude`, is refused; or skipped, and a warning says how many.
 

@@ -26,8 +26,8 @@ BATCH = 256
 LATEST = 50
 """Events, the latest of a history, that may be named as a reason.
 
-Of 40 people of MovieLens-1M with 200 events or more, 99 of 100 first reasons lay among these, and 96 of 100 of
-the first two. Each event costs a reading of the whole history."""
+Of 40 people of MovieLens-1M with 200 events or more, 99 of 100 first reasons lay among these, and 96 of
+100 of the first two. Each event costs a reading of the whole history."""
 
 
 class Scores(Protocol):

@@ -102,6 +102,12 @@ def read_times(values: pd.Series[Any], unit: TimeUnit | None = None, form: str |
     """
     if unit is not None and unit not in get_args(TimeUnit):
         raise LogError(f"time_unit={unit!r} is none of {', '.join(get_args(TimeUnit))}.")
+    if isinstance(values.dtype, pd.PeriodDtype):
+        values = values.dt.to_timestamp()
+    elif values.dtype.kind == "m":
+        raise UnfitCellError(
+            0, f"{values.iloc[0]} is an amount of time, no moment: add the day it counts from."
+        )
     missing = (values.isna() | (values.astype("str").str.strip() == "")).to_numpy(np.bool_)
     if missing.any():
         how_many = f"; it is in {int(missing.sum()):,} of {len(values):,} rows" if missing.sum() > 1 else ""

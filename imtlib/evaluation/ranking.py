@@ -18,7 +18,10 @@ from imtlib.types import BoolArray, FloatArray, IntArray, ScoreArray
 
 WIDE, LONGEST = 88, 24
 """Characters that the columns of a printed report take together, and one of them."""
-OTHER_LOG = "Evaluate the model on the log it was made for, or make one for this log."
+OTHER_LOG = (
+    "Evaluate the model on the log it was made for, make one for this log, or bring it over: "
+    "carry_over(model, split.train.catalogue)."
+)
 
 
 class Scorer(Protocol):

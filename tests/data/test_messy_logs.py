@@ -419,3 +419,9 @@ def test_what_is_no_file_says_so(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("\ufeff" + lines(","), "utf8")
     refused(path, "The file is UTF-8", encoding="latin-1")
+
+
+def test_periods_are_read_as_their_first_moment_and_amounts_of_time_are_refused() -> None:
+    months = pd.Series(pd.period_range("2024-01", periods=5, freq="M"))
+    assert pd.to_datetime(read(table(time=months)).time, unit="s")[0] == pd.Timestamp("2024-01-01")
+    refused(table(time=pd.to_timedelta(range(5), unit="D")), "row 1, column 'time'", "is an amount of time")

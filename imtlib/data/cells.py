@@ -104,8 +104,10 @@ def near_twins(names: tuple[str, ...]) -> list[str]:
     first: dict[str, str] = {}
     twins = []
     for name in names:
-        plain = unicodedata.normalize("NFKC", name)
-        plain = "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
+        plain = name
+        if not name.isascii():
+            plain = unicodedata.normalize("NFKC", name)
+            plain = "".join(letter for letter in plain if unicodedata.category(letter) != "Cf")
         if first.setdefault(plain.strip().casefold(), name) != name:
             twins.append(name)
     return twins

@@ -96,7 +96,7 @@ def recommend(
     Raises:
         ValueError: neither a log nor a history is given, an argument goes with the other way of asking, or
             `k` is out of range.
-        LogError: `at` is no moment, or lies before all events of a user.
+        LogError: `at` is no moment, or the log has no event to take the time or the scenario from.
         UnknownNameError: a user, or an item, scenario, behaviour or feature, is not known.
     """
     names = model.catalogue

@@ -114,6 +114,8 @@ def test_what_the_model_does_not_know_is_refused_or_skipped_and_counted(
         with pytest.warns(UserWarning, match=f"1 items of {next(iter(wish))} .* skipped"):
             constant_model.recommend(history=[], unknown="skip", **wish)
     with pytest.raises(ValueError, match="unknown='drop' is neither"):
+        constant_model.recommend(history=[], allowed=["gone"], unknown="drop")
+    with pytest.raises(ValueError, match="unknown='drop' is neither"):
         constant_model.recommend(history=random_histories(constant_model.catalogue, [2]), unknown="drop")
 
 
@@ -192,3 +194,15 @@ def test_somebody_without_an_item_that_may_be_shown_is_told_of(
     with pytest.warns(UserWarning, match="of 48 requests have no item that may be shown"):
         table = log_model.recommend(small_log, allowed=[first])
     assert small_log.users[0] not in set(table["user"])
+
+
+def test_a_log_of_other_scenarios_alone_is_refused_by_name(
+    small_log: BehaviourLog, log_model: InterestMigrationModel
+) -> None:
+    names = small_log.catalogue
+    others = replace(names, scenarios=tuple(f"other {name}" for name in names.scenarios))
+    with (
+        pytest.warns(UserWarning, match="skipped"),
+        pytest.raises(UnknownNameError, match="unknown scenario 'other "),
+    ):
+        log_model.recommend(replace(small_log, catalogue=others), unknown="skip")

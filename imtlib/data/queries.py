@@ -62,6 +62,7 @@ def history_of_events(
     Raises:
         UnknownNameError: a name, a feature or a category is not in the catalogue.
     """
+    _check(unknown)
     events = sorted(events, key=lambda event: event.time)
     if unknown == "skip":
         kept = [event for event in events if _is_known(catalogue, event)]
@@ -80,6 +81,11 @@ def history_of_events(
         np.array([moment], np.int64),
         profile_vector(catalogue, profile or {})[None],
     )
+
+
+def _check(unknown: str) -> None:
+    if unknown not in get_args(Unknown):
+        raise ValueError(f"unknown={unknown!r} is neither 'refuse' nor 'skip'")
 
 
 def _is_known(catalogue: Catalogue, event: Event) -> bool:
@@ -160,8 +166,7 @@ def in_catalogue(histories: Histories, catalogue: Catalogue, unknown: Unknown = 
             request, or a user feature or category that a profile holds.
         ValueError: `unknown` is neither.
     """
-    if unknown not in get_args(Unknown):
-        raise ValueError(f"unknown={unknown!r} is neither 'refuse' nor 'skip'")
+    _check(unknown)
     if histories.catalogue.fingerprint == catalogue.fingerprint:
         return histories
     old = histories.catalogue
@@ -189,14 +194,16 @@ def in_catalogue(histories: Histories, catalogue: Catalogue, unknown: Unknown = 
 
 
 def _asked_somewhere(histories: Histories, catalogue: Catalogue) -> Histories:
-    """Requests in an unknown scenario are made where the last event is that is left, or else in the first."""
+    """Requests in an unknown scenario are made where the last event left is, or else in a known one."""
     old = histories.catalogue.scenarios
     known = catalogue.find("scenario", old) >= 0
     strange = ~known[histories.request_scenario]
+    if not strange.any():
+        return histories
     _warn(int(strange.sum()), f"of {len(histories):,} scenarios of requests")
     last = np.maximum(histories.starts[1:] - 1, 0)
-    first = histories.catalogue.codes("scenario", [next(name for name in catalogue.scenarios if name in old)])
-    where = np.where(histories.lengths > 0, np.append(histories.scenario, 0)[last], first[0])
+    # Where no scenario is known, the first one here is asked for, and refused by name.
+    where = np.where(histories.lengths > 0, np.append(histories.scenario, 0)[last], known.argmax())
     scenario = np.where(strange, where, histories.request_scenario).astype(np.int32)
     return dataclasses.replace(histories, request_scenario=scenario)
 

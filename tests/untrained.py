@@ -26,6 +26,8 @@ from imtlib.training.trainer import fit
 
 # Welcome and The library claim nothing that is learnt, and Results reads files that are there already.
 UNTAUGHT = ("welcome", "library", "results")
+# Most of Your own log is about files.
+FEWEST = {"own_log": 3}
 CHAPTERS = sorted(path for path in Path("chapters").glob("*.ipynb") if path.stem not in UNTAUGHT)
 
 
@@ -36,7 +38,7 @@ def test_an_untrained_model_misses_the_claims(path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     wrong = json.loads(ran.stdout)
     print(f"{path.stem}: {len(wrong)} claims missed: {wrong}")
-    assert len(wrong) >= 5
+    assert len(wrong) >= FEWEST.get(path.stem, 5)
 
 
 def fresh(name: str, log: imt.BehaviourLog | None = None) -> imt.InterestMigrationModel:

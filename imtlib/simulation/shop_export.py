@@ -37,8 +37,8 @@ def write_shop_export(folder: str | os.PathLike[str], customers: int = 1000, see
     category;site;quantity;date. Fields are parted by semicolons and written in Latin-1; the date is a day
     alone, `24.12.2025`; of guests the customer is blank; an order whose number begins with C takes back the
     one whose number follows; a customer buys some things again and again; a description may hold a quotation
-    mark. `customers.csv` has customer;e-mail;age group. The second file of orders knows items and customers
-    that the first does not.
+    mark. `customers.csv` has customer;e-mail;age group. The second file of orders knows items that the
+    first does not.
 
     What people want next follows the laws of `simulate`, and so can be learnt.
 
